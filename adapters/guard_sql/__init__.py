@@ -1,0 +1,1 @@
+"""SQL text -> Plan -> guarded SQL."""

@@ -1,0 +1,1 @@
+"""guard: no program of a data holder touches personal data outside the law."""

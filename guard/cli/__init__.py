@@ -1,0 +1,5 @@
+"""The `guard` command."""
+
+
+def main() -> None:
+    """Runs the command."""

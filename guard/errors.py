@@ -1,0 +1,127 @@
+"""What guard raises.
+
+::
+
+    GuardError
+    ├── ConfigError       guard.yaml, a catalogue or a bundle is wrong: every problem with file, line, remedy
+    ├── Misuse            the program calls guard in a way that cannot be right
+    └── Refused           an operation was refused (RFC 9457 problem, HTTP 403)
+        └── Held          it waits for another person's approval (HTTP 202)
+
+A `Refused` is a decision, not a failure: it carries the rules that spoke and what would be allowed. The
+guard's own refusals have rule ids too (`GUARD-…`, all in `guard.messages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from guard import messages
+from guard.model import Reason
+
+
+class GuardError(Exception):
+    """The root of everything that guard raises."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong in a document: where (line from 1, 0 if unknown), what, and what to do."""
+
+    file: str
+    line: int
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.message} — {self.remedy}"
+
+
+class ConfigError(GuardError):
+    """Documents that guard cannot work with. `problems` lists all that was found, in order of place."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Misuse(GuardError):
+    """A call that cannot be right whatever the policies say: the message says what to do instead."""
+
+
+class Refused(GuardError):
+    """An operation was refused.
+
+    `reasons` are the rules that spoke, each with its remedy; `detail` is a sentence about this very case
+    that is free of personal data and of database error text. `entry` is the register entry that keeps the
+    refusal, null if it could not be registered.
+    """
+
+    status = 403
+    type = "urn:guard:refused"
+
+    def __init__(
+        self,
+        reasons: Sequence[Reason],
+        *,
+        detail: str | None = None,
+        catalog: messages.Messages | None = None,
+        entry: int | None = None,
+    ) -> None:
+        self.reasons = tuple(reasons)
+        self.detail = detail
+        self.entry = entry
+        self._messages = catalog or messages.OWN
+        super().__init__(self.explain())
+
+    @classmethod
+    def own(cls, rule: str, detail: str | None = None) -> Refused:
+        """A refusal by the guard itself, by its rule id in `guard.messages`."""
+        return cls((Reason(rule=rule),), detail=detail)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ids of the rules that spoke, without repeats, in order."""
+        return tuple(dict.fromkeys(reason.rule for reason in self.reasons))
+
+    @property
+    def remedy(self) -> tuple[str, ...]:
+        """What would be allowed, in plain words, one sentence a rule."""
+        return self.remedies()
+
+    def remedies(self, lang: str = "en") -> tuple[str, ...]:
+        """What would be allowed, in the given language."""
+        return tuple(dict.fromkeys(self._messages.remedy(reason, lang) for reason in self.reasons))
+
+    def explain(self, lang: str = "en") -> str:
+        """What happened, by which rule and clause, and what would be allowed."""
+        parts = [self._messages.sentence(rule, lang) for rule in self.rules]
+        if self.detail:
+            parts.append(self.detail)
+        parts += [text for text in self.remedies(lang) if text]
+        return " ".join(parts)
+
+    def problem(self, lang: str = "en") -> dict[str, Any]:
+        """The refusal as RFC 9457 Problem Details."""
+        return {
+            "type": self.type,
+            "title": self._messages.sentence(self.rules[0], lang) if self.rules else "Refused",
+            "status": self.status,
+            "detail": self.explain(lang),
+            "rules": list(self.rules),
+            "remedy": list(self.remedies(lang)),
+        }
+
+
+class Held(Refused):
+    """The operation waits for the approval of another person; nothing was released."""
+
+    status = 202
+    type = "urn:guard:held"
+
+    def __init__(self, reasons: Sequence[Reason], *, review_id: str, **more: Any) -> None:
+        self.review_id = review_id
+        super().__init__(reasons, **more)

@@ -1,0 +1,384 @@
+"""Bytes to model and back: strict JSON in, canonical JSON out.
+
+Every document is strict. An unknown key, a wrong type, a missing part, a repeated key, a number that is
+none, nesting or size without bound is a refusal with an id of its own; nothing is repaired or guessed.
+What comes out is deeply immutable, since decisions are cached and shared.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal, NoReturn, TypeVar
+
+import msgspec
+
+from guard.errors import Refused
+from guard.masks import MASKS
+from guard.model import (
+    ALWAYS,
+    NEVER,
+    RECIPIENTS,
+    WITHIN,
+    Activity,
+    Assurance,
+    Condition,
+    Consent,
+    Decision,
+    FactCondition,
+    GrantCondition,
+    Item,
+    Obligation,
+    Operator,
+    Reason,
+    RelationCondition,
+    Scalar,
+    SelfCondition,
+    Treatment,
+    Verdict,
+    Write,
+    all_of,
+    any_of,
+    normal_scopes,
+)
+from guard.periods import Period
+
+V = TypeVar("V")
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""The largest document that is read, in bytes."""
+
+MAX_DEPTH: Final = 16
+"""The deepest nesting of conditions."""
+
+canonical: Final = msgspec.json.Encoder(order="deterministic").encode
+"""The one byte string for a value: fields in declared order, mapping keys sorted, no spaces."""
+
+
+# --- Strict JSON ----------------------------------------------------------------------------------
+
+
+class NotStrict(ValueError):
+    """A JSON text that the strict reading refuses; `kind` says which way: JSON, NUMBER, SIZE or DEPTH."""
+
+    def __init__(self, kind: Literal["JSON", "NUMBER", "SIZE", "DEPTH"], detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise NotStrict("JSON", "an object repeats a key")
+    return made
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotStrict("NUMBER", f"{name} is not a number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise NotStrict("NUMBER", "a number is too large")
+    return value
+
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+
+
+def strict_json(data: bytes, limit: int = MAX_BYTES) -> Any:
+    """Reads UTF-8 JSON of at most `limit` bytes, or raises `NotStrict`.
+
+    msgspec and the standard library let the last of two equal keys win; two readers of one text would
+    then see two documents, so a repeated key is refused here.
+    """
+    if len(data) > limit:
+        raise NotStrict("SIZE", f"more than {limit} bytes")
+    try:
+        return _decoder.decode(data.decode("utf-8"))
+    except NotStrict:
+        raise
+    except RecursionError:
+        raise NotStrict("DEPTH", "nested too deeply") from None
+    except ValueError as error:
+        raise NotStrict("JSON", str(error)) from None
+
+
+# --- Activity and consent -------------------------------------------------------------------------
+
+
+def activity(data: bytes) -> Activity:
+    """Reads one Activity, or refuses it with GUARD-ACTIVITY and what is wrong."""
+    try:
+        made = msgspec.convert(strict_json(data), Activity)
+    except NotStrict as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+    except msgspec.ValidationError as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+    check_activity(made)
+    return made
+
+
+def check_activity(made: Activity) -> None:
+    """Refuses an Activity that no adapter builds: without sources, with an impossible recipient, with text that is not NFC."""
+    if not made.items:
+        raise Refused.own("GUARD-ACTIVITY-ITEMS")
+    sources = {item.source for item in made.items if item.field is None}
+    for item in made.items:
+        if item.field is None:
+            if item.category is not None:
+                raise Refused.own("GUARD-ACTIVITY", f"The source item {item.source} carries a category.")
+        elif item.source not in sources:
+            raise Refused.own("GUARD-ACTIVITY", f"The source {item.source} has no item of its own.")
+        elif item.category is None or item.subjects or item.relations or item.facts:
+            raise Refused.own("GUARD-ACTIVITY", f"The field {item.source} {item.field} needs a category and nothing else.")
+    if len({(item.source, item.field) for item in made.items}) != len(made.items):
+        raise Refused.own("GUARD-ACTIVITY", "An item is repeated.")
+    if made.recipient.kind not in RECIPIENTS.get(made.operation, WITHIN):
+        raise Refused.own("GUARD-ACTIVITY", f"The operation {made.operation} has no recipient of the kind {made.recipient.kind}.")
+    if made.time.seconds % 60 or not 0 <= made.time.hour < 24:
+        raise Refused.own("GUARD-ACTIVITY", "The time is not a whole minute.")
+    if not unicodedata.is_normalized("NFC", canonical(made).decode()):
+        raise Refused.own("GUARD-ACTIVITY", "A text is not in Unicode NFC.")
+
+
+def ordered(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Items in their one order, so that the same operation is the same cache key."""
+    return tuple(sorted(items, key=lambda item: (item.source, item.field is not None, item.field or "")))
+
+
+def consent(data: bytes) -> Consent:
+    """Reads one consent record, or refuses it with GUARD-ACTIVITY and what is wrong."""
+    try:
+        return msgspec.convert(strict_json(data), Consent)
+    except (NotStrict, msgspec.ValidationError) as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+
+
+# --- Decisions ------------------------------------------------------------------------------------
+
+
+class _Grant(msgspec.Struct, forbid_unknown_fields=True):
+    category: str | None = None
+    separate: bool = False
+    written: bool = False
+    assurance: Assurance = "asserted"
+    basis: tuple[str, ...] = ()
+    ended: bool = False
+
+
+class _Condition(msgspec.Struct, forbid_unknown_fields=True, rename={"self_": "self", "any_": "any", "all_": "all"}):
+    rule: str | None = None
+    grant: _Grant | None = None
+    relation: str | None = None
+    self_: Literal[True] | None = None
+    fact: str | None = None
+    operator: Operator | None = None
+    value: Scalar | None = None
+    ago: str | None = None
+    or_absent: bool = False
+    any_: tuple[Any, ...] | None = None
+    all_: tuple[Any, ...] | None = None
+
+
+class _Mask(msgspec.Struct, forbid_unknown_fields=True, rename={"if_": "if"}):
+    with_: str = msgspec.field(name="with")
+    if_: Any
+
+
+class _Treatment(msgspec.Struct, forbid_unknown_fields=True):
+    reveal: Any = None
+    mask: _Mask | None = None
+    rule: str | None = None
+
+
+class _Decision(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    allow: Any
+    reasons: tuple[Reason, ...] = ()
+    rows: dict[str, Literal["all"] | tuple[Any, ...]] = {}
+    reads: dict[str, dict[str, _Treatment]] = {}
+    writes: dict[str, dict[str, Write]] = {}
+    obligations: tuple[dict[str, Any], ...] = ()
+
+
+def decisions(value: object, asked: Sequence[Activity]) -> tuple[Decision, ...]:
+    """What one layer answered, in the order asked; anything that is off refuses the whole call.
+
+    `value` is the JSON value of the layer's entry point `decision`: a list of Decisions, each echoing
+    the id of its Activity. A denial comes out bare: nothing but its reasons.
+    """
+    if not isinstance(value, list):
+        raise Refused.own("GUARD-DECISION-SHAPE")
+    answers: dict[str, _Decision] = {}
+    for element in value:
+        answer = _shape(element)
+        if answer.id in answers:
+            raise Refused.own("GUARD-DECISION-REPEATED")
+        answers[answer.id] = answer
+    known = {one.id for one in asked}
+    if len(known) != len(asked):
+        raise Refused.own("GUARD-ACTIVITY", "Two activities carry one id.")
+    if answers.keys() - known:
+        raise Refused.own("GUARD-DECISION-EXTRA")
+    if known - answers.keys():
+        raise Refused.own("GUARD-DECISION-MISSING")
+    return tuple(_decision(answers[one.id], one) for one in asked)
+
+
+def _shape(element: object) -> _Decision:
+    if isinstance(element, dict) and not isinstance(element.get("allow"), bool) and "allow" in element:
+        raise Refused.own("GUARD-DECISION-ALLOW")
+    try:
+        return msgspec.convert(element, _Decision)
+    except msgspec.ValidationError as error:
+        raise Refused.own("GUARD-DECISION-SHAPE", f"{error}.") from None
+
+
+def _decision(answer: _Decision, asked: Activity) -> Decision:
+    reasons = tuple(sorted(set(answer.reasons), key=canonical))
+    if answer.allow is not True:
+        return Decision(id=answer.id, allow=False, reasons=reasons)
+    sources = {item.source: item for item in asked.items if item.field is None}
+    fields = {(item.source, item.field) for item in asked.items}
+    if not sources.keys() <= answer.rows.keys():
+        raise Refused.own("GUARD-DECISION-ROWS")
+    named = {(source, None) for source in answer.rows}
+    named |= {(source, field) for part in (answer.reads, answer.writes) for source, of in part.items() for field in of}
+    if not named <= fields:
+        raise Refused.own("GUARD-DECISION-NAME")
+    return Decision(
+        id=answer.id,
+        allow=True,
+        reasons=reasons,
+        rows=_frozen({source: _rows(rows, sources[source]) for source, rows in answer.rows.items()}),
+        reads=_frozen(
+            {
+                source: _frozen({field: _treatment(one, sources[source]) for field, one in of.items()})
+                for source, of in answer.reads.items()
+            }
+        ),
+        writes=_frozen({source: _frozen(of) for source, of in answer.writes.items()}),
+        obligations=_obligations(answer.obligations),
+    )
+
+
+def _rows(rows: Literal["all"] | tuple[Any, ...], item: Item) -> Condition:
+    if rows == "all":
+        return ALWAYS
+    if not rows:
+        # An empty list would be vacuously true; a policy that means all rows says "all".
+        raise Refused.own("GUARD-DECISION-ROWS")
+    return all_of(*(condition(one, item) for one in rows))
+
+
+def _treatment(one: _Treatment, item: Item) -> Treatment:
+    reveal = _or_never(one.reveal, item)
+    rules = (one.rule,) if one.rule else ()
+    if one.mask is None:
+        return Treatment(reveal=reveal, mask=None, masked_if=reveal, rules=rules)
+    if one.mask.with_ not in MASKS:
+        raise Refused.own("GUARD-DECISION-MASK")
+    return Treatment(
+        reveal=reveal, mask=one.mask.with_, masked_if=any_of(reveal, _or_never(one.mask.if_, item)), rules=rules
+    )
+
+
+def _or_never(raw: object, item: Item) -> Condition:
+    if raw is None:
+        return NEVER
+    return ALWAYS if raw == "always" else condition(raw, item)
+
+
+def condition(raw: object, item: Item, depth: int = 0) -> Condition:
+    """Reads one condition on the rows of a source. It may name what `item` declares, no more."""
+    if depth > MAX_DEPTH:
+        raise Refused.own("GUARD-DECISION-DEPTH")
+    try:
+        one = msgspec.convert(raw, _Condition)
+    except msgspec.ValidationError:
+        raise Refused.own("GUARD-DECISION-CONDITION") from None
+    kinds = (one.grant, one.relation, one.self_, one.fact, one.any_, one.all_)
+    fact_only = (one.operator is not None, one.value is not None, one.ago is not None, one.or_absent)
+    if sum(kind is not None for kind in kinds) != 1 or (one.fact is None and any(fact_only)):
+        raise Refused.own("GUARD-DECISION-CONDITION")
+    if one.any_ is not None or one.all_ is not None:
+        parts = one.any_ or one.all_
+        if not parts or one.rule is not None:
+            raise Refused.own("GUARD-DECISION-CONDITION")
+        made = tuple(condition(part, item, depth + 1) for part in parts)
+        return any_of(*made) if one.any_ is not None else all_of(*made)
+    if not one.rule:
+        raise Refused.own("GUARD-DECISION-CONDITION")
+    return _simple(one, one.rule, item)
+
+
+def _simple(one: _Condition, rule: str, item: Item) -> Condition:
+    if one.relation is not None:
+        _declared(one.relation, item.relations)
+        return RelationCondition(rule=rule, name=one.relation)
+    if not item.subjects and one.fact is None:
+        raise Refused.own("GUARD-DECISION-NAME")
+    if one.grant is not None:
+        return GrantCondition(rule=rule, **msgspec.structs.asdict(one.grant))
+    if one.self_ is not None:
+        return SelfCondition(rule=rule)
+    if one.fact is None or one.operator is None or (one.value is None) == (one.ago is None):
+        raise Refused.own("GUARD-DECISION-CONDITION")
+    _declared(one.fact, item.facts)
+    if one.ago is not None and not Period.valid(one.ago):
+        raise Refused.own("GUARD-DECISION-CONDITION")
+    return FactCondition(
+        rule=rule, name=one.fact, operator=one.operator, value=one.value, ago=one.ago, or_absent=one.or_absent
+    )
+
+
+def _declared(name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise Refused.own("GUARD-DECISION-NAME")
+
+
+def _obligations(raw: tuple[dict[str, Any], ...]) -> tuple[Obligation, ...]:
+    try:
+        made = msgspec.convert(raw, tuple[Obligation, ...])
+    except msgspec.ValidationError:
+        raise Refused.own("GUARD-OBLIGATION") from None
+    return tuple(sorted(set(made), key=canonical))
+
+
+def _frozen(mapping: Mapping[str, V]) -> Mapping[str, V]:
+    return MappingProxyType(dict(mapping))
+
+
+# --- Verdicts -------------------------------------------------------------------------------------
+
+
+def verdicts(value: object, asked: Sequence[Consent]) -> tuple[Verdict, ...]:
+    """What one layer made of the consents asked, in the order asked. A denial comes out bare."""
+    if not isinstance(value, list):
+        raise Refused.own("GUARD-DECISION-SHAPE")
+    try:
+        made = msgspec.convert(value, tuple[Verdict, ...])
+    except msgspec.ValidationError as error:
+        raise Refused.own("GUARD-DECISION-SHAPE", f"{error}.") from None
+    by_id = {one.id: one for one in made}
+    if len(by_id) != len(made):
+        raise Refused.own("GUARD-DECISION-REPEATED")
+    if by_id.keys() - {one.id for one in asked}:
+        raise Refused.own("GUARD-DECISION-EXTRA")
+    if {one.id for one in asked} - by_id.keys():
+        raise Refused.own("GUARD-DECISION-MISSING")
+    return tuple(_verdict(by_id[one.id]) for one in asked)
+
+
+def _verdict(one: Verdict) -> Verdict:
+    reasons = tuple(sorted(set(one.reasons), key=canonical))
+    if not one.valid:
+        return Verdict(id=one.id, valid=False, reasons=reasons)
+    scopes = normal_scopes(one.scopes)
+    if one.valid_until is None or not scopes:
+        raise Refused.own("GUARD-DECISION-SHAPE", "A valid consent needs an end and a scope.")
+    return Verdict(id=one.id, valid=True, reasons=reasons, scopes=scopes, valid_until=one.valid_until)
