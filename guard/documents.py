@@ -256,7 +256,7 @@ class _Builder:
 
 
 def _line(event: events.Event) -> int:
-    return int(event.start_mark.line) + 1
+    return int(getattr(event.start_mark, "line", 0)) + 1
 
 
 _AMBIGUOUS: Final[tuple[tuple[Callable[[str], object], str, str], ...]] = (
