@@ -53,17 +53,33 @@ def _remedy(remedy: Remedy, lang: str) -> str:
     zh = lang == "zh"
     if remedy.consent:
         need = remedy.consent
-        kind = [w for on, w in ((need.separate, "单独" if zh else "separate"), (need.written, "书面" if zh else "written")) if on]
+        kind = [
+            w
+            for on, w in ((need.separate, "单独" if zh else "separate"), (need.written, "书面" if zh else "written"))
+            if on
+        ]
         of = (f"（类别 {need.category}）" if zh else f" for category {need.category}") if need.category else ""
-        return f"须取得本人有效的{'、'.join(kind)}同意{of}。" if zh else f"Allowed with a live {' '.join([*kind, 'consent'])} of the person{of}."
+        return (
+            f"须取得本人有效的{'、'.join(kind)}同意{of}。"
+            if zh
+            else f"Allowed with a live {' '.join([*kind, 'consent'])} of the person{of}."
+        )
     if remedy.relation:
-        return f"须具备关系 {remedy.relation}。" if zh else f"Allowed to an actor with the relation {remedy.relation} to the person."
+        return (
+            f"须具备关系 {remedy.relation}。"
+            if zh
+            else f"Allowed to an actor with the relation {remedy.relation} to the person."
+        )
     if remedy.purposes:
         names = ", ".join(remedy.purposes)
         return f"允许的目的：{names}。" if zh else f"Allowed for the purposes: {names}."
     if remedy.bases:
         names = ", ".join(remedy.bases)
-        return f"允许的合法性基础及其依据：{names}。" if zh else f"Allowed on one of these legal bases, with evidence: {names}."
+        return (
+            f"允许的合法性基础及其依据：{names}。"
+            if zh
+            else f"Allowed on one of these legal bases, with evidence: {names}."
+        )
     if remedy.notice:
         return "须先向本人展示现行告知书。" if zh else "Allowed once the current notice was shown to the person."
     if remedy.recipient:
@@ -81,35 +97,58 @@ def _own(en: str, zh: str) -> Message:
 
 _OWN: Final[Mapping[str, Message]] = MappingProxyType(
     {
-        "GUARD-PURPOSE": _own("No operation on personal data without a stated purpose.", "未声明目的，不得处理个人信息。"),
+        "GUARD-PURPOSE": _own(
+            "No operation on personal data without a stated purpose.", "未声明目的，不得处理个人信息。"
+        ),
         "GUARD-CONTEXT": _own("The context of this operation is closed or missing.", "本次操作的上下文已关闭或缺失。"),
         "GUARD-NARROW": _own("A nested context may only narrow its parent.", "嵌套的上下文只能收窄。"),
         "GUARD-ABSENT": _own("No such person, or not permitted.", "查无此人，或不允许查询。"),
         "GUARD-SQL": _own("The statement is not one that guard can guarantee.", "无法保证该语句的安全。"),
-        "GUARD-SQL-TABLE": _own("The statement names a table that the catalogue does not know.", "语句涉及目录之外的表。"),
-        "GUARD-SQL-COLUMN": _own("The statement names a column that the catalogue does not know.", "语句涉及目录之外的列。"),
-        "GUARD-SQL-FUNCTION": _own("The statement calls a function that is not on the list.", "语句调用了不在清单上的函数。"),
-        "GUARD-SQL-DROPPED": _own("A field that may not be seen is used outside the outermost select list.", "不可见字段被用于最外层查询列之外。"),
+        "GUARD-SQL-TABLE": _own(
+            "The statement names a table that the catalogue does not know.", "语句涉及目录之外的表。"
+        ),
+        "GUARD-SQL-COLUMN": _own(
+            "The statement names a column that the catalogue does not know.", "语句涉及目录之外的列。"
+        ),
+        "GUARD-SQL-FUNCTION": _own(
+            "The statement calls a function that is not on the list.", "语句调用了不在清单上的函数。"
+        ),
+        "GUARD-SQL-DROPPED": _own(
+            "A field that may not be seen is used outside the outermost select list.",
+            "不可见字段被用于最外层查询列之外。",
+        ),
         "GUARD-SQL-PARAMETERS": _own("The parameters do not fit the statement.", "参数与语句不符。"),
         "GUARD-DATABASE": _own("The database refused the guarded statement.", "数据库拒绝执行受控语句。"),
         "GUARD-PROXY": _own("This call goes around the guard.", "该调用会绕过保护。"),
         "GUARD-ACTIVITY": _own("The activity is not well formed.", "操作描述不合规范。"),
         "GUARD-ACTIVITY-ITEMS": _own("The activity names no source.", "操作未列明任何数据源。"),
         "GUARD-DECISION-JSON": _own("The policy's answer is not strict JSON.", "策略的回答不是严格的 JSON。"),
-        "GUARD-DECISION-NUMBER": _own("The policy's answer holds a number that is not one.", "策略的回答含有非法数值。"),
+        "GUARD-DECISION-NUMBER": _own(
+            "The policy's answer holds a number that is not one.", "策略的回答含有非法数值。"
+        ),
         "GUARD-DECISION-SIZE": _own("The policy's answer is too large.", "策略的回答过大。"),
         "GUARD-DECISION-DEPTH": _own("The policy's answer is nested too deeply.", "策略的回答嵌套过深。"),
-        "GUARD-DECISION-SHAPE": _own("The policy's answer has an unknown key, a missing part or a wrong type.", "策略的回答结构不符。"),
+        "GUARD-DECISION-SHAPE": _own(
+            "The policy's answer has an unknown key, a missing part or a wrong type.", "策略的回答结构不符。"
+        ),
         "GUARD-DECISION-ALLOW": _own("The policy's answer is neither true nor false.", "策略的回答既非真也非假。"),
         "GUARD-DECISION-MISSING": _own("The policy did not answer for every activity.", "策略未对每项操作作答。"),
         "GUARD-DECISION-REPEATED": _own("The policy answered twice for one activity.", "策略对同一操作重复作答。"),
-        "GUARD-DECISION-EXTRA": _own("The policy answered for an activity that was not asked.", "策略回答了未提出的操作。"),
+        "GUARD-DECISION-EXTRA": _own(
+            "The policy answered for an activity that was not asked.", "策略回答了未提出的操作。"
+        ),
         "GUARD-DECISION-UNDEFINED": _own("The policy gives no answer.", "策略没有回答。"),
         "GUARD-DECISION-ROWS": _own("The policy allows without saying which rows.", "策略允许但未说明允许哪些行。"),
-        "GUARD-DECISION-NAME": _own("The policy names a source, field, relation or fact that the catalogue does not declare.", "策略引用了目录未声明的名称。"),
+        "GUARD-DECISION-NAME": _own(
+            "The policy names a source, field, relation or fact that the catalogue does not declare.",
+            "策略引用了目录未声明的名称。",
+        ),
         "GUARD-DECISION-CONDITION": _own("The policy uses a condition that is not known.", "策略使用了未知的条件。"),
         "GUARD-DECISION-MASK": _own("The policy uses a mask that is not known.", "策略使用了未知的脱敏方式。"),
-        "GUARD-OBLIGATION": _own("The policy sets an obligation that is not known or cannot be carried out.", "策略规定了未知或无法履行的义务。"),
+        "GUARD-OBLIGATION": _own(
+            "The policy sets an obligation that is not known or cannot be carried out.",
+            "策略规定了未知或无法履行的义务。",
+        ),
         "GUARD-LIMIT": _own("More persons than one operation may meet.", "涉及人数超过单次上限。"),
         "GUARD-ENGINE-STOPPED": _own("The policy engine cannot be reached.", "策略引擎无法访问。"),
         "GUARD-ENGINE-SLOW": _own("The policy engine did not answer in time.", "策略引擎未及时作答。"),
@@ -118,11 +157,17 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         "GUARD-ENGINE-TRAP": _own("The policy failed while it was evaluated.", "策略运行出错。"),
         "GUARD-ENGINE-ERROR": _own("The policy engine answered with an error.", "策略引擎返回错误。"),
         "GUARD-ENGINE-BUSY": _own("No policy engine was free in time.", "没有空闲的策略引擎。"),
-        "GUARD-ENGINE-SWAPPED": _own("The policies that answered are not those that were verified.", "作答的策略并非已核验的策略。"),
-        "GUARD-ENGINE-OPEN": _own("The policy server can be read or written without a token.", "策略服务器无需令牌即可读写。"),
+        "GUARD-ENGINE-SWAPPED": _own(
+            "The policies that answered are not those that were verified.", "作答的策略并非已核验的策略。"
+        ),
+        "GUARD-ENGINE-OPEN": _own(
+            "The policy server can be read or written without a token.", "策略服务器无需令牌即可读写。"
+        ),
         "GUARD-BUNDLE": _own("The policy bundle is not one that guard can trust.", "策略包不可信。"),
         "GUARD-BUNDLE-BUILTIN": _own("The policy bundle needs a function of its host.", "策略包需要宿主函数。"),
-        "GUARD-REGISTER": _own("The register cannot be written, so nothing is released.", "登记簿无法写入，故不予放行。"),
+        "GUARD-REGISTER": _own(
+            "The register cannot be written, so nothing is released.", "登记簿无法写入，故不予放行。"
+        ),
         "GUARD-LEDGER": _own("The consent ledger cannot be used.", "同意台账不可用。"),
         "GUARD-SUBJECT": _own("This is not a valid subject key.", "主体标识无效。"),
     }

@@ -46,7 +46,7 @@ class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 # --- Activity -------------------------------------------------------------------------------------
 
 
-class ActorFacts(_Frozen):
+class ActorFacts(_Frozen, frozen=True):
     """What policy may know of who acts: never the identity."""
 
     kind: ActorKind
@@ -54,14 +54,14 @@ class ActorFacts(_Frozen):
     unit: str | None = None
 
 
-class Recipient(_Frozen):
+class Recipient(_Frozen, frozen=True):
     """Who receives the data. `id` names an organisation, never a person."""
 
     kind: RecipientKind
     id: str | None = None
 
 
-class Item(_Frozen, omit_defaults=True):
+class Item(_Frozen, frozen=True, omit_defaults=True):
     """A source (`field` is None) or one field of it, and what the operation does with it.
 
     A source item says which subjects, relations and facts its catalogue entry declares, since a
@@ -77,7 +77,7 @@ class Item(_Frozen, omit_defaults=True):
     facts: tuple[str, ...] = ()
 
 
-class Declared(_Frozen):
+class Declared(_Frozen, frozen=True):
     """What the actor states about the operation.
 
     `basis` is a legal basis of PIPL 13 other than the purpose's own, with `evidence`, the id of the
@@ -91,7 +91,7 @@ class Declared(_Frozen):
     evidence: str | None = None
 
 
-class Time(_Frozen):
+class Time(_Frozen, frozen=True):
     """The minute of the operation, stamped by the guard: UTC seconds and the local calendar."""
 
     seconds: int
@@ -100,7 +100,7 @@ class Time(_Frozen):
     zone: str
 
 
-class Activity(_Frozen):
+class Activity(_Frozen, frozen=True):
     """One attempted operation on personal data, as policy sees it."""
 
     id: str
@@ -118,7 +118,7 @@ class Activity(_Frozen):
 # --- Conditions -----------------------------------------------------------------------------------
 
 
-class GrantCondition(_Frozen, tag="grant"):
+class GrantCondition(_Frozen, frozen=True, tag="grant"):
     """Every declared subject of the row has a grant for this purpose, operation and recipient.
 
     `category` narrows it to a grant whose scope covers the category; `separate`, `written` and
@@ -135,20 +135,20 @@ class GrantCondition(_Frozen, tag="grant"):
     ended: bool = False
 
 
-class RelationCondition(_Frozen, tag="relation"):
+class RelationCondition(_Frozen, frozen=True, tag="relation"):
     """The actor stands in the named relation of the catalogue to the person of the row."""
 
     rule: str
     name: str
 
 
-class SelfCondition(_Frozen, tag="self"):
+class SelfCondition(_Frozen, frozen=True, tag="self"):
     """The person of the row is the actor: a person's access to the own data (PIPL 44-45)."""
 
     rule: str
 
 
-class FactCondition(_Frozen, tag="fact"):
+class FactCondition(_Frozen, frozen=True, tag="fact"):
     """A named fact of the row compares with `value`, or with the time `ago` (an ISO 8601 period) before now.
 
     `or_absent` lets rows pass in which the fact is NULL.
@@ -162,21 +162,19 @@ class FactCondition(_Frozen, tag="fact"):
     or_absent: bool = False
 
 
-class AnyCondition(_Frozen, tag="any"):
+class AnyCondition(_Frozen, frozen=True, tag="any"):
     """At least one holds; of nothing, none: `NEVER`."""
 
     conditions: tuple[Condition, ...]
 
 
-class AllCondition(_Frozen, tag="all"):
+class AllCondition(_Frozen, frozen=True, tag="all"):
     """All hold; of nothing, all do: `ALWAYS`."""
 
     conditions: tuple[Condition, ...]
 
 
-Condition: TypeAlias = (
-    GrantCondition | RelationCondition | SelfCondition | FactCondition | AnyCondition | AllCondition
-)
+Condition: TypeAlias = GrantCondition | RelationCondition | SelfCondition | FactCondition | AnyCondition | AllCondition
 
 ALWAYS: Final = AllCondition(conditions=())
 NEVER: Final = AnyCondition(conditions=())
@@ -195,7 +193,7 @@ def any_of(*conditions: Condition) -> Condition:
 
 
 def _junction(
-    conditions: Iterable[Condition], kind: type[AllCondition] | type[AnyCondition], absorbing: Condition
+    conditions: Iterable[Condition], kind: type[AllCondition | AnyCondition], absorbing: Condition
 ) -> Condition:
     flat: dict[bytes, Condition] = {}
     for condition in conditions:
@@ -222,7 +220,7 @@ FieldPath: TypeAlias = tuple[str, str]
 """A source and a field of it."""
 
 
-class ConsentNeeded(_Frozen, omit_defaults=True):
+class ConsentNeeded(_Frozen, frozen=True, omit_defaults=True):
     """A consent that would make the operation lawful."""
 
     separate: bool = False
@@ -230,7 +228,7 @@ class ConsentNeeded(_Frozen, omit_defaults=True):
     category: str | None = None
 
 
-class Remedy(_Frozen, omit_defaults=True):
+class Remedy(_Frozen, frozen=True, omit_defaults=True):
     """What would make the operation lawful; the smallest change is what the rule asks for, no more."""
 
     consent: ConsentNeeded | None = None
@@ -243,7 +241,7 @@ class Remedy(_Frozen, omit_defaults=True):
     omit: bool = False
 
 
-class Reason(_Frozen, omit_defaults=True):
+class Reason(_Frozen, frozen=True, omit_defaults=True):
     """A rule that spoke against something: the whole operation, a source or a field."""
 
     rule: str
@@ -255,7 +253,7 @@ CONFLICT: Final = "conflict"
 """The mask of a field for which two layers ask for different masks: it is dropped."""
 
 
-class Treatment(_Frozen):
+class Treatment(_Frozen, frozen=True):
     """What becomes of a field in the output.
 
     Where `reveal` holds the value is shown; else, where `masked_if` holds, it is shown through `mask`;
@@ -268,13 +266,13 @@ class Treatment(_Frozen):
     rules: tuple[str, ...] = ()
 
 
-class Threshold(_Frozen):
+class Threshold(_Frozen, frozen=True):
     """Above how many persons an obligation begins."""
 
     subjects: int
 
 
-class Review(_Frozen, tag_field="id", tag="review"):
+class Review(_Frozen, frozen=True, tag_field="id", tag="review"):
     """Another person holding the role `by` approves before release, when more than `above` persons are met."""
 
     by: str
@@ -282,7 +280,7 @@ class Review(_Frozen, tag_field="id", tag="review"):
     rule: str | None = None
 
 
-class Limit(_Frozen, tag_field="id", tag="limit"):
+class Limit(_Frozen, frozen=True, tag_field="id", tag="limit"):
     """At most `subjects` persons, and at least `minimum` of them, in one operation."""
 
     subjects: int
@@ -294,7 +292,7 @@ class Limit(_Frozen, tag_field="id", tag="limit"):
 Obligation: TypeAlias = Review | Limit
 
 
-class Decision(_Frozen):
+class Decision(_Frozen, frozen=True):
     """What may be done, and how. Sources and fields that are not named are denied.
 
     `rows` holds one condition a source (`ALWAYS`: all rows); `reads` and `writes` one treatment a field.
@@ -313,7 +311,7 @@ class Decision(_Frozen):
 # --- Consent --------------------------------------------------------------------------------------
 
 
-class Notice(_Frozen):
+class Notice(_Frozen, frozen=True):
     """The notice that was shown: immutable by version. `shown_at` in UTC seconds, null if it never was."""
 
     id: str
@@ -322,7 +320,7 @@ class Notice(_Frozen):
     shown_at: int | None = None
 
 
-class Consent(_Frozen):
+class Consent(_Frozen, frozen=True):
     """A consent record as policy sees it: how it was obtained, never from whom (ISO/IEC TS 27560).
 
     Times are UTC seconds. `expires_at` null is a consent for life.
@@ -350,7 +348,7 @@ class Consent(_Frozen):
     time: Time
 
 
-class Scope(_Frozen):
+class Scope(_Frozen, frozen=True):
     """Operations × categories that a valid consent covers."""
 
     operations: tuple[Operation, ...]
@@ -370,7 +368,7 @@ def normal_scopes(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
     )
 
 
-class Verdict(_Frozen):
+class Verdict(_Frozen, frozen=True):
     """What the policies make of a recorded consent. Only a valid one becomes a grant.
 
     `valid_until` in UTC seconds: the earlier of the consent's own end and what the rules allow.
@@ -383,7 +381,7 @@ class Verdict(_Frozen):
     valid_until: int | None = None
 
 
-class Facts(_Frozen):
+class Facts(_Frozen, frozen=True):
     """What conditions compare with: who acts, about whom, for what, and when. Bound as parameters, never cached.
 
     `recipient` is '' for the holder itself. `seconds` is UTC, `date` the local day. `judged` is the digest of
@@ -404,7 +402,7 @@ class Facts(_Frozen):
 # --- Acts -----------------------------------------------------------------------------------------
 
 
-class Actor(_Frozen):
+class Actor(_Frozen, frozen=True):
     """Who acts, as the application's own authentication knows them. `id` stays out of every Activity."""
 
     id: str
@@ -417,7 +415,7 @@ class Actor(_Frozen):
         return ActorFacts(kind=self.kind, roles=tuple(sorted(set(self.roles))), unit=self.unit)
 
 
-class Outcome(_Frozen):
+class Outcome(_Frozen, frozen=True):
     """What came of one operation, for the program that attempted it.
 
     `rows` counts released rows, `entry` is the number of its last register entry, `reduced` says that

@@ -123,26 +123,32 @@ def activity(data: bytes) -> Activity:
 
 
 def check_activity(made: Activity) -> None:
-    """Refuses an Activity that no adapter builds: without sources, with an impossible recipient, with text that is not NFC."""
+    """Refuses an Activity that no adapter builds: no sources, an impossible recipient or time, text not in NFC."""
     if not made.items:
         raise Refused.own("GUARD-ACTIVITY-ITEMS")
-    sources = {item.source for item in made.items if item.field is None}
-    for item in made.items:
+    _check_items(made.items)
+    if made.recipient.kind not in RECIPIENTS.get(made.operation, WITHIN):
+        raise Refused.own(
+            "GUARD-ACTIVITY", f"The operation {made.operation} has no recipient of the kind {made.recipient.kind}."
+        )
+    if made.time.seconds % 60 or not 0 <= made.time.hour < 24:
+        raise Refused.own("GUARD-ACTIVITY", "The time is not a whole minute.")
+    if not unicodedata.is_normalized("NFC", canonical(made).decode()):
+        raise Refused.own("GUARD-ACTIVITY", "A text is not in Unicode NFC.")
+
+
+def _check_items(items: Sequence[Item]) -> None:
+    sources = {item.source for item in items if item.field is None}
+    for item in items:
         if item.field is None:
             if item.category is not None:
                 raise Refused.own("GUARD-ACTIVITY", f"The source item {item.source} carries a category.")
         elif item.source not in sources:
             raise Refused.own("GUARD-ACTIVITY", f"The source {item.source} has no item of its own.")
         elif item.category is None or item.subjects or item.relations or item.facts:
-            raise Refused.own("GUARD-ACTIVITY", f"The field {item.source} {item.field} needs a category and nothing else.")
-    if len({(item.source, item.field) for item in made.items}) != len(made.items):
+            raise Refused.own("GUARD-ACTIVITY", f"The field {item.source} {item.field} needs a category, no more.")
+    if len({(item.source, item.field) for item in items}) != len(items):
         raise Refused.own("GUARD-ACTIVITY", "An item is repeated.")
-    if made.recipient.kind not in RECIPIENTS.get(made.operation, WITHIN):
-        raise Refused.own("GUARD-ACTIVITY", f"The operation {made.operation} has no recipient of the kind {made.recipient.kind}.")
-    if made.time.seconds % 60 or not 0 <= made.time.hour < 24:
-        raise Refused.own("GUARD-ACTIVITY", "The time is not a whole minute.")
-    if not unicodedata.is_normalized("NFC", canonical(made).decode()):
-        raise Refused.own("GUARD-ACTIVITY", "A text is not in Unicode NFC.")
 
 
 def ordered(items: Sequence[Item]) -> tuple[Item, ...]:
@@ -246,7 +252,7 @@ def _decision(answer: _Decision, asked: Activity) -> Decision:
     fields = {(item.source, item.field) for item in asked.items}
     if not sources.keys() <= answer.rows.keys():
         raise Refused.own("GUARD-DECISION-ROWS")
-    named = {(source, None) for source in answer.rows}
+    named: set[tuple[str, str | None]] = {(source, None) for source in answer.rows}
     named |= {(source, field) for part in (answer.reads, answer.writes) for source, of in part.items() for field in of}
     if not named <= fields:
         raise Refused.own("GUARD-DECISION-NAME")

@@ -1,0 +1,139 @@
+"""Who acts, for what purpose, about whom: set once, inherited by every adapter.
+
+A `ContextVar` holds a handle, not the facts, so that closing it reaches every copy of the context that a
+task, a thread or a generator took along. A nested context may only narrow its parent; an act for another
+purpose is `separate`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Final, Self
+
+from guard.errors import Refused
+from guard.model import Actor, Declared, Operation, Outcome, Recipient
+
+STAFF: Final = Recipient(kind="staff")
+NOTHING_DECLARED: Final = Declared()
+
+_current: ContextVar[Acting | None] = ContextVar("guard_acting", default=None)
+
+
+class Acting:
+    """One act: a context manager, and afterwards the account of what came of it.
+
+    `outcomes` has one entry for each operation that ran in it, in order.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_owner",
+        "_separate",
+        "_token",
+        "actor",
+        "declared",
+        "operation",
+        "outcomes",
+        "purpose",
+        "recipient",
+        "subject",
+    )
+
+    def __init__(  # the parts of one context; it is built in one place, `Guard.acting`
+        self,
+        owner: object,
+        actor: Actor,
+        purpose: str,
+        *,
+        subject: str | None = None,
+        operation: Operation = "use",
+        recipient: Recipient = STAFF,
+        declared: Declared = NOTHING_DECLARED,
+        separate: bool = False,
+    ) -> None:
+        self._owner = owner
+        self._separate = separate
+        self._closed = False
+        self._token: Token[Acting | None] | None = None
+        self.actor = actor
+        self.purpose = purpose
+        self.subject = subject
+        self.operation: Operation = operation
+        self.recipient = recipient
+        self.declared = declared
+        self.outcomes: list[Outcome] = []
+
+    def __enter__(self) -> Self:
+        if self._closed or self._token is not None:
+            raise Refused.own("GUARD-CONTEXT", "A context is entered once.")
+        parent = _current.get()
+        if parent is not None and parent.open and not self._separate:
+            self._narrow(parent)
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        if self._token is not None:
+            try:
+                _current.reset(self._token)
+            except ValueError:
+                # Closed in another Context than it was opened in; the closed flag has reached every copy.
+                return
+
+    @property
+    def open(self) -> bool:
+        """Whether operations may still run in it."""
+        return self._token is not None and not self._closed
+
+    def belongs(self, owner: object) -> bool:
+        """Whether it was opened by this guard: two guards in one process share nothing."""
+        return self._owner is owner
+
+    def _narrow(self, parent: Acting) -> None:
+        same = (
+            parent.belongs(self._owner)
+            and self.actor == parent.actor
+            and self.purpose == parent.purpose
+            and self.operation == parent.operation
+            and self.recipient == parent.recipient
+            and self.declared == parent.declared
+            and parent.subject in (None, self.subject)
+        )
+        if not same:
+            raise Refused.own(
+                "GUARD-NARROW", "Leave the outer context first, or open this one with separate=True: an act of its own."
+            )
+
+
+def current(owner: object) -> Acting:
+    """The open context of this guard, or GUARD-PURPOSE: without one nothing is decided."""
+    acting = _current.get()
+    if acting is None or not acting.belongs(owner):
+        raise Refused.own("GUARD-PURPOSE", "Open one with guard.acting(actor, purpose=…).")
+    if not acting.open:
+        raise Refused.own("GUARD-CONTEXT", "It closed before this operation; work that goes on opens its own.")
+    return acting
+
+
+def subject_key(text: object) -> str:
+    """A person's key as canonical text, or GUARD-SUBJECT.
+
+    Keys are compared byte by byte: NFC, 1 to 128 characters, no control characters, no outer spaces. An
+    integer key is its decimal digits.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        text = str(text)
+    if (
+        not isinstance(text, str)
+        or not 1 <= len(text) <= 128
+        or text != text.strip()
+        or not unicodedata.is_normalized("NFC", text)
+        or any(unicodedata.category(character).startswith("C") for character in text)
+    ):
+        raise Refused.own("GUARD-SUBJECT")
+    return text
