@@ -1,0 +1,203 @@
+"""What the register keeps of one attempted operation.
+
+A `Draft` is what the program knows, in clear; it lives in memory only. An `Entry` is what is written: the
+persons as keyed commitments, parameters and literals sealed, the statement without them. The format is
+versioned by `v` and only grows: a reader refuses a version or a key that it does not know.
+
+A line of the log is the canonical JSON of one Entry (fields in declared order, defaults left out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from guard.model import (
+    ALWAYS,
+    NEVER,
+    Activity,
+    Actor,
+    ActorKind,
+    Decision,
+    Declared,
+    Item,
+    Operation,
+    Reason,
+    Recipient,
+    Role,
+    Treatment,
+    rules_of,
+)
+
+VERSION: Final = 1
+
+Kind: TypeAlias = Literal["read", "intent", "done", "failed", "rolled_back", "denied", "held", "consent"]
+"""A read is one released batch. An `intent` comes before the effect of a write; `done`, `failed` and
+`rolled_back` refer to it, and an intent that nothing refers to reads as done."""
+
+OUTCOMES: Final = frozenset({"done", "failed", "rolled_back"})
+
+
+class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A strict, immutable record whose defaults are not written."""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be registered, in clear. `Register.append` makes an Entry of it.
+
+    `sealed` holds the parameters and literals of the statement, any JSON value. `subjects` are canonical
+    keys. Where persons cannot be told one by one, `persons` is how many they are. `refers_to` is the number
+    of an earlier entry of this process. `consent` is the id of a consent that was recorded or withdrawn.
+    """
+
+    kind: Kind
+    actor: Actor
+    activity: Activity | None = None
+    decision: Decision | None = None
+    reasons: tuple[Reason, ...] = ()
+    basis: str | None = None
+    digests: Mapping[str, str] = MappingProxyType({})
+    statement: str | None = None
+    sealed: object = None
+    subjects: tuple[str, ...] = ()
+    persons: int | None = None
+    rows: int | None = None
+    refers_to: int | None = None
+    review: str | None = None
+    consent: str | None = None
+
+
+class Who(_Frozen):
+    """Who acted. An actor who is the person of the data is a commitment (`person`), all others an `id`."""
+
+    kind: ActorKind
+    id: str | None = None
+    person: str | None = None
+    roles: tuple[str, ...] = ()
+    unit: str | None = None
+
+
+class Touched(_Frozen):
+    """A source (`field` absent) or a field, and what became of it.
+
+    `treatment` of a source: `all` or `conditional` rows. Of a field that is read: `revealed`, `masked:MASK`,
+    `dropped`, `conditional` or `conditional:MASK` (it differs by row). Of one that is written: `keep`,
+    `strip`, `refuse`. Absent where nothing was allowed.
+    """
+
+    source: str
+    role: Role
+    field: str | None = None
+    category: str | None = None
+    treatment: str | None = None
+
+
+class Decided(_Frozen):
+    """What was decided, by which rules, under which policies and catalogue (name -> digest)."""
+
+    allow: bool
+    rules: tuple[str, ...] = ()
+    digests: Mapping[str, str] = MappingProxyType({})
+
+
+class Sealed(_Frozen):
+    """A value that opens only with the key: algorithm, id of the key, base64 of nonce and ciphertext."""
+
+    alg: str
+    key: str
+    box: str
+
+
+class Persons(_Frozen):
+    """Whom the operation met: one commitment a person, sorted, or only how many (`not_itemised`)."""
+
+    count: int
+    of: tuple[str, ...] = ()
+    not_itemised: bool = False
+
+
+class Entry(_Frozen):
+    """One line of the register. `time` is UTC seconds; `refers_to` a `seq` of the same shard."""
+
+    v: int
+    shard: str
+    seq: int
+    kind: Kind
+    time: int
+    salt: str
+    holder: str
+    actor: Who
+    operation: Operation | None = None
+    purpose: str | None = None
+    method: str | None = None
+    recipient: Recipient | None = None
+    declared: Declared | None = None
+    basis: str | None = None
+    touched: tuple[Touched, ...] = ()
+    decision: Decided | None = None
+    statement: str | None = None
+    sealed: Sealed | None = None
+    persons: Persons | None = None
+    rows: int | None = None
+    refers_to: int | None = None
+    review: str | None = None
+    consent: str | None = None
+
+
+def touched(activity: Activity, decision: Decision | None) -> tuple[Touched, ...]:
+    """Every item of the activity with what the decision makes of it."""
+    return tuple(
+        Touched(
+            source=item.source,
+            field=item.field,
+            role=item.role,
+            category=item.category,
+            treatment=_treatment(item, decision) if decision is not None and decision.allow else None,
+        )
+        for item in activity.items
+    )
+
+
+def _treatment(item: Item, decision: Decision) -> str:
+    if item.field is None:
+        rows = decision.rows.get(item.source, NEVER)
+        return "all" if rows == ALWAYS else "none" if rows == NEVER else "conditional"
+    if item.role == "write":
+        return decision.writes.get(item.source, {}).get(item.field, "refuse")
+    return _read(decision.reads.get(item.source, {}).get(item.field))
+
+
+def _read(treatment: Treatment | None) -> str:
+    if treatment is None or treatment.masked_if == NEVER:
+        return "dropped"
+    if treatment.reveal == ALWAYS:
+        return "revealed"
+    if treatment.reveal == NEVER and treatment.masked_if == ALWAYS:
+        return f"masked:{treatment.mask}"
+    return "conditional" if treatment.mask is None else f"conditional:{treatment.mask}"
+
+
+def decided(draft: Draft) -> Decided | None:
+    """The decision as it is kept; None where none was asked for."""
+    if draft.decision is None and not draft.reasons:
+        return None
+    allow = draft.decision is not None and draft.decision.allow and draft.kind not in {"denied", "held"}
+    return Decided(allow=allow, rules=_rules(draft), digests=dict(draft.digests))
+
+
+def _rules(draft: Draft) -> tuple[str, ...]:
+    rules = {reason.rule for reason in draft.reasons}
+    if draft.decision is not None:
+        made = draft.decision
+        rules |= {reason.rule for reason in made.reasons}
+        rules |= {rule for condition in made.rows.values() for rule in rules_of(condition)}
+        rules |= {rule for of in made.reads.values() for treatment in of.values() for rule in _reads_rules(treatment)}
+        rules |= {one.rule for one in made.obligations if one.rule}
+    return tuple(sorted(rules))
+
+
+def _reads_rules(treatment: Treatment) -> tuple[str, ...]:
+    return (*treatment.rules, *rules_of(treatment.reveal), *rules_of(treatment.masked_if))
