@@ -11,78 +11,97 @@ The catalogue is closed: sensitivity, masks and legal class of a category are po
 from __future__ import annotations
 
 import hashlib
-import unicodedata
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from guard import documents
+from guard.documents import Document, Finding, FrozenMap, Inconsistent, Name, Strict
+from guard.errors import ConfigError
 from guard.model import Item, Role
 
-
-def _nfc(text: str) -> str:
-    if not unicodedata.is_normalized("NFC", text):
-        raise ValueError("not in Unicode NFC")
-    if any(unicodedata.category(character).startswith("C") for character in text):
-        raise ValueError("holds a control or invisible character")
-    return text
-
-
-Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_nfc)]
 SourceName: TypeAlias = Annotated[Name, Field(pattern=r"^[^\s:.]+:\S.*$")]
 FieldType: TypeAlias = Literal["text", "integer", "number", "boolean", "date", "timestamp", "json", "binary"]
 
+SUBJECT_TYPES: Final = frozenset({"text", "integer"})
+"""The types that a person's key can have: they have one canonical text."""
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class Subject(_Strict):
+class Subject(Strict):
     """The column that names a person the row is about. NULL in an optional one: no such person."""
 
     column: Name
     optional: bool = False
 
 
-def _subject(raw: Any) -> Any:
+def _subject(raw: object) -> object:
+    if isinstance(raw, Mapping) and "via" in raw:
+        raise Inconsistent(
+            [Finding(("via",), "a subject via another table is not built yet", "name a column of this table")]
+        )
     return {"column": raw} if isinstance(raw, str) else raw
 
 
-class Relation(_Strict):
-    """An actor stands to a person: a row of `source` with the person in `subject`, the actor in `actor`, and `where`."""
+class Relation(Strict):
+    """An actor stands to a person: a row of `source` has the person in `subject`, the actor in `actor`, and `where`."""
 
     source: SourceName
     subject: Name
     actor: Name
-    where: dict[Name, str | int | bool] = {}
+    where: FrozenMap[Name, str | int | bool] = _EMPTY
 
 
-class FieldEntry(_Strict):
+class FieldEntry(Strict):
     """A column or a JSON pointer (RFC 6901): its category and its type."""
 
     category: Name
     type: FieldType = "text"
 
 
-class Source(_Strict):
+class Source(Strict):
     """A source that holds personal data."""
 
-    subjects: dict[Name, Annotated[Subject, BeforeValidator(_subject)]] = Field(min_length=1)
-    relations: dict[Name, Relation] = {}
-    facts: dict[Name, Name] = {}
-    fields: dict[Name, FieldEntry] = Field(min_length=1)
+    subjects: FrozenMap[Name, Annotated[Subject, BeforeValidator(_subject)]] = Field(min_length=1)
+    relations: FrozenMap[Name, Relation] = _EMPTY
+    facts: FrozenMap[Name, Name] = _EMPTY
+    fields: FrozenMap[Name, FieldEntry] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _closed(self) -> Source:
-        for what, column in (
-            *((f"subject {name}", subject.column) for name, subject in self.subjects.items()),
-            *((f"fact {name}", column) for name, column in self.facts.items()),
-        ):
-            if column not in self.fields:
-                raise ValueError(f"{what} names the column {column}, which is not among the fields")
-        if next(iter(self.subjects.values())).optional:
-            raise ValueError("the first subject cannot be optional: a row about nobody is hidden")
+    def _consistent(self) -> Source:
+        _raise([*self._subject_findings(), *self._fact_findings(), *_one_case(self.fields)])
         return self
+
+    def _subject_findings(self) -> Iterator[Finding]:
+        for position, (name, subject) in enumerate(self.subjects.items()):
+            place = ("subjects", name)
+            field = self.fields.get(subject.column)
+            if field is None:
+                yield Finding(
+                    place, f"subject {name} names {subject.column}, which is not among the fields", _ONE_OF_FIELDS
+                )
+            elif field.type not in SUBJECT_TYPES:
+                remedy = "name a column of the type text or integer"
+                yield Finding(place, f"subject {name} names {subject.column} of the type {field.type}", remedy)
+            if subject.optional and position == 0:
+                remedy = "remove optional, or put another subject first"
+                yield Finding(place, f"the first subject {name} is optional: a row about nobody is hidden", remedy)
+        for column, count in Counter(subject.column for subject in self.subjects.values()).items():
+            if count > 1:
+                yield Finding(("subjects",), f"two subjects name the column {column}", "keep one of them")
+
+    def _fact_findings(self) -> Iterator[Finding]:
+        for name, column in self.facts.items():
+            if column not in self.fields:
+                yield Finding(
+                    ("facts", name), f"fact {name} names {column}, which is not among the fields", _ONE_OF_FIELDS
+                )
 
     def item(self, name: str, role: Role = "read") -> Item:
         """The source's own item in an Activity."""
@@ -100,48 +119,100 @@ class Source(_Strict):
         return Item(source=name, field=field, role=role, category=self.fields[field].category)
 
 
-class Public(_Strict):
+_ONE_OF_FIELDS: Final = "add the column to fields, or name one of them"
+
+
+class Public(Strict):
     """A source declared to hold no personal data: who says so, why, and which columns it has."""
 
     reason: Annotated[str, Field(min_length=1)]
     owner: Annotated[str, Field(min_length=1)]
-    fields: dict[Name, FieldType] = Field(min_length=1)
+    fields: FrozenMap[Name, FieldType] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Public:
+        _raise(_one_case(self.fields))
+        return self
 
 
-class Catalogue(_Strict):
+class Catalogue(Strict):
     """The whole catalogue of a holder."""
 
     version: Annotated[str, Field(min_length=1)]
-    sources: dict[SourceName, Source]
-    public: dict[SourceName, Public] = {}
+    sources: FrozenMap[SourceName, Source] = Field(min_length=1)
+    public: FrozenMap[SourceName, Public] = _EMPTY
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalogue:
         both = self.sources.keys() & self.public.keys()
-        if both:
-            raise ValueError(f"{sorted(both)[0]} is declared both personal and public")
+        remedy = "keep one of the two"
+        findings = [Finding(("public", name), f"{name} is declared both personal and public", remedy) for name in both]
+        findings += _one_case([*self.sources, *(self.public.keys() - both)], ("sources",))
         for name, source in self.sources.items():
             for label, relation in source.relations.items():
-                target = self.sources.get(relation.source) or self.public.get(relation.source)
-                if target is None:
-                    raise ValueError(f"relation {label} of {name} names the unknown source {relation.source}")
-                for column in (relation.subject, relation.actor, *relation.where):
-                    if column not in target.fields:
-                        raise ValueError(f"relation {label} of {name} names {column}, which {relation.source} does not have")
+                findings += self._relation_findings(("sources", name, "relations", label), relation)
+        _raise(findings)
         return self
 
-    @property
+    def _relation_findings(self, place: tuple[str, ...], relation: Relation) -> Iterator[Finding]:
+        target = self.entry(relation.source)
+        if target is None:
+            remedy = "name a source of this catalogue"
+            yield Finding((*place, "source"), f"{relation.source} is not in the catalogue", remedy)
+            return
+        named: list[tuple[tuple[str, ...], str]] = [(("subject",), relation.subject), (("actor",), relation.actor)]
+        named += [(("where", column), column) for column in relation.where]
+        for step, column in named:
+            if column not in target.fields:
+                remedy = f"name a column of {relation.source}"
+                yield Finding((*place, *step), f"{relation.source} has no column {column}", remedy)
+
+    @cached_property
     def digest(self) -> str:
         """`sha256:` of the catalogue's canonical JSON."""
         return "sha256:" + hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def entry(self, name: str) -> Source | Public | None:
+        """The entry of a source by its full name, or None."""
+        return self.sources.get(name) or self.public.get(name)
+
     def table(self, holder: str, schema: str, table: str) -> tuple[str, Source | Public] | None:
         """The entry of a table, with its source name, or None: closed world."""
         name = f"{holder}:{schema}.{table}"
-        entry: Source | Public | None = self.sources.get(name) or self.public.get(name)
+        entry = self.entry(name)
         return None if entry is None else (name, entry)
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """All categories in use."""
+        return frozenset(field.category for source in self.sources.values() for field in source.fields.values())
+
+
+def _one_case(names: Iterable[str], place: tuple[str, ...] = ("fields",)) -> list[Finding]:
+    """Databases fold the case of names, each in its own way: two names must differ in more than case."""
+    seen: dict[str, str] = {}
+    found: list[Finding] = []
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            found.append(Finding((*place, name), f"{name} and {other} differ only in case", "rename one of them"))
+    return found
+
+
+def _raise(findings: Iterable[Finding]) -> None:
+    found = list(findings)
+    if found:
+        raise Inconsistent(found)
 
 
 def load(raw: Mapping[str, Any]) -> Catalogue:
-    """A catalogue from parsed YAML; pydantic.ValidationError says what is wrong and where."""
-    return Catalogue.model_validate(raw)
+    """A catalogue from data; ConfigError without lines says what is wrong. `read` is for files."""
+    try:
+        return Catalogue.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(documents.problems(error, Document("catalogue", raw, {}), Catalogue)) from None
+
+
+def read(path: Path) -> Catalogue:
+    """The catalogue in a YAML or JSON file; ConfigError with file, line and remedy of all that is wrong."""
+    return documents.model(documents.read(path), Catalogue)

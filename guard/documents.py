@@ -18,11 +18,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, TypeVar, get_args
 
 import msgspec
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 from yaml import events
 
 from guard.errors import ConfigError, Problem
@@ -31,6 +31,8 @@ from guard.wire import NotStrict, strict_json
 Place: TypeAlias = tuple[str | int, ...]
 """The way to a part of a document: keys and positions from its root."""
 
+K = TypeVar("K")
+V = TypeVar("V")
 M = TypeVar("M", bound=BaseModel)
 
 MAX_BYTES: Final = 1024 * 1024
@@ -80,7 +82,7 @@ class Finding(NamedTuple):
     remedy: str
 
 
-class Inconsistent(ValueError):  # noqa: N818 -- it is raised to pydantic, which calls it an error itself
+class Inconsistent(ValueError):
     """What a model's own checks found; pydantic carries it to `problems`, which gives each finding its line."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
@@ -134,7 +136,7 @@ def _text(raw: bytes, file: str) -> str:
 def _characters(text: str) -> Iterator[tuple[str, str]]:
     """What is wrong with the characters of a line or value: two texts that look alike must be alike."""
     if text.isascii() and text.isprintable():
-        return
+        return  # nearly all lines
     if not unicodedata.is_normalized("NFC", text):
         yield "holds text that is not in Unicode NFC", "write it in its composed form (NFC)"
     for character in text:
@@ -399,6 +401,27 @@ def _json_lines(text: str) -> tuple[dict[Place, int], list[tuple[str, int]]]:
 # --- Models ---------------------------------------------------------------------------------------
 
 
+def _text_of_one_reading(text: str) -> str:
+    for message, _ in _characters(text):
+        raise ValueError(message)
+    return text
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_text_of_one_reading)]
+"""A name that people write: in Unicode NFC, without invisible characters, at most 128 characters."""
+
+FrozenMap: TypeAlias = Annotated[
+    Mapping[K, V], AfterValidator(lambda mapping: MappingProxyType(dict(mapping))), PlainSerializer(dict)
+]
+"""A mapping that does not change: pydantic's `frozen` alone protects only the attribute."""
+
+
+class Strict(BaseModel):
+    """A document or a part of one: nothing is converted, unknown keys are errors, nothing changes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
 def model(document: Document, kind: type[M], context: Mapping[str, Any] | None = None) -> M:
     """The document as a model; ConfigError with file, line and remedy of all that does not fit."""
     try:
@@ -407,7 +430,7 @@ def model(document: Document, kind: type[M], context: Mapping[str, Any] | None =
         raise ConfigError(problems(error, document, kind)) from None
 
 
-def _tuples(value: Any) -> Any:  # noqa: ANN401 -- data of a document, whatever it holds
+def _tuples(value: Any) -> Any:
     """The data with tuples in place of lists: models hold no list, since what is configured does not change."""
     if isinstance(value, dict):
         return {key: _tuples(part) for key, part in value.items()}
@@ -423,14 +446,22 @@ def problems(error: ValidationError, document: Document, kind: type[BaseModel]) 
         if isinstance(cause, Inconsistent):
             found += [document.problem((*place, *one.place), one.message, one.remedy) for one in cause.findings]
         else:
-            found.append(document.problem(place, *_plainly(detail, kind)))
+            found.append(document.problem(place, *_plainly(detail, _steps(document, place), kind)))
     return sorted(set(found), key=lambda problem: (problem.line, problem.message))
 
 
-def _plainly(detail: Mapping[str, Any], kind: type[BaseModel]) -> tuple[str, str]:
+def _steps(document: Document, place: Place) -> list[str]:
+    """The steps of a place that stand in the document, and a last one that is missing there; not pydantic's own."""
+    steps: Place = ()
+    for number, step in enumerate(place, 1):
+        if (*steps, step) in document.lines or (number == len(place) and step != "[key]"):
+            steps = (*steps, step)
+    return [str(step) for step in steps]
+
+
+def _plainly(detail: Mapping[str, Any], steps: list[str], kind: type[BaseModel]) -> tuple[str, str]:
     """Message and remedy of one of pydantic's errors."""
     what = str(detail["type"])
-    steps = [str(step) for step in detail["loc"] if step != "[key]"]
     words = {**detail.get("ctx", {}), "name": ".".join(steps) or "the document", "last": steps[-1] if steps else ""}
     words["input"] = _short(detail["input"])
     if what == "extra_forbidden":
@@ -489,7 +520,7 @@ def _keys(kind: type[BaseModel]) -> set[str]:
             continue
         seen.add(id(one))
         if isinstance(one, type) and issubclass(one, BaseModel):
-            known |= one.model_fields.keys()
+            known |= {field.alias or name for name, field in one.model_fields.items()}
             waiting += [field.annotation for field in one.model_fields.values()]
         else:
             waiting += get_args(one)
