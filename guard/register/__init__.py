@@ -1,1 +1,1 @@
-
+"""The register: who asked what about whom, for which purpose, on which basis, and what was decided."""

@@ -1,0 +1,653 @@
+"""The consent ledger: what persons agreed to, as it was judged when it was recorded.
+
+A consent is recorded once and judged once. Its record is kept with the verdict either way; only a valid one
+makes grants, which are what statements are checked against. A withdrawal ends grants for the next statement
+on and is final: no import, replay or repetition of an older consent revives what was withdrawn.
+
+The ledger shares the database of the guarded tables but never a transaction with the program: it writes on
+connections of its own, and refuses at once where the program holds the database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import unicodedata
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Engine, MetaData, create_engine, delete, event, func, insert, inspect, select, update
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from guard import clock
+from guard.context import subject_key
+from guard.errors import Misuse, Refused
+from guard.ledger_tables import FORMAT, consent, grant, meta, metadata, person, persons_metadata, scope
+from guard.model import Consent, Reason, Scope, Verdict, normal_scopes
+from guard.wire import canonical
+
+Judge: TypeAlias = Callable[[Sequence[Consent]], tuple[Verdict, ...]]
+V = TypeVar("V")
+Pairs: TypeAlias = frozenset[tuple[str, str]]
+"""The pairs of operation and category that a scope covers."""
+
+ASSURANCE: Final[Mapping[str, int]] = {"asserted": 0, "observed": 1, "proved": 2}
+
+_FAR: Final = 2**40
+"""Times at or after this are not times (UTC seconds of the year 36812)."""
+
+_CHUNK: Final = 500
+"""Values in one IN list; SQLite bounds the parameters of a statement."""
+
+_DIGEST: Final = re.compile(r"[a-z0-9]{2,16}:[0-9a-f]{64}", re.ASCII)
+_BUSY: Final = (
+    "The database is locked: record or withdraw the consent before the transaction that uses it, or after it."
+)
+_UNUSABLE: Final = "The database cannot be read or written as a ledger."
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A consent and whose it is.
+
+    `subject` is the person's canonical key, `recorder` the actor who recorded it. `evidence` is the digest of
+    what proves it (`sha256:…`), never the thing itself; a consent that is more than asserted must have one.
+    `consent.time` is stamped anew when it is recorded.
+    """
+
+    consent: Consent
+    subject: str
+    recorder: str
+    evidence: str | None = None
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A consent as the ledger keeps it: the record, its verdict, and whether it was withdrawn (UTC seconds).
+
+    `purposes` are those whose grants are not withdrawn.
+    """
+
+    seq: int
+    record: ConsentRecord
+    verdict: Verdict
+    judged: str
+    recorded_at: int
+    withdrawn_at: int | None
+    purposes: tuple[str, ...]
+
+
+class Ledger:
+    """The ledger in one database. Safe for threads, processes and forks.
+
+    `judge` gives the policies' verdicts in the order asked, `judged` the digest of the rules behind them.
+    `wait` bounds, in seconds, how long a call waits for another writer of the database. `persons` is the
+    database of the person keys, by default the same: in one of its own, keys can be made while the program
+    holds the ledger's database.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        judge: Judge,
+        judged: str,
+        zone: str,
+        now: clock.Clock = clock.system,
+        wait: float = 0.5,
+        persons: str | URL | None = None,
+    ) -> None:
+        self._judge = judge
+        self._judged = judged
+        self._zone = zone
+        self._now = now
+        self._store = _Store(url, metadata, wait)
+        self._persons = _Store(persons if persons is not None else url, persons_metadata, wait)
+        self._scopes: dict[Pairs, int] = {}
+        self.instance = self._store.run(_instance)
+
+    # --- Recording ---
+
+    def record(self, record: ConsentRecord) -> Verdict:
+        """Judges and keeps one consent; Refused with the verdict's reasons if it is not valid.
+
+        The same record again changes nothing and gives the verdict of the first time. Another record under
+        the same consent id is refused.
+        """
+        verdict = self.record_many((record,))[0]
+        if not verdict.valid:
+            raise Refused(verdict.reasons or (Reason(rule="GUARD-CONSENT"),))
+        return verdict
+
+    def record_many(self, records: Iterable[ConsentRecord]) -> tuple[Verdict, ...]:
+        """Judges and keeps many consents in one transaction, all or none; gives every verdict, valid or not."""
+        seconds = int(self._now())
+        time = clock.stamp(seconds, self._zone)
+        asked: dict[str, ConsentRecord] = {}
+        order: list[str] = []
+        for raw in records:
+            record = _checked(raw)
+            record = msgspec.structs.replace(record, consent=msgspec.structs.replace(record.consent, time=time))
+            known = asked.setdefault(record.consent.id, record)
+            if known != record:
+                raise Refused.own("GUARD-CONSENT", "Two records carry one consent id.")
+            order.append(record.consent.id)
+        if not asked:
+            return ()
+        verdicts = self._verdicts([record.consent for record in asked.values()])
+        # Keys are made now, so that the register can name these persons while the program holds the database.
+        self.person_keys(record.subject for record in asked.values())
+        scopes = dict(self._scopes)
+        kept = self._store.write(lambda connection: self._keep(connection, asked, verdicts, scopes, seconds))
+        self._scopes = scopes  # committed: scopes never change from here on
+        return tuple(kept[one] for one in order)
+
+    def _verdicts(self, consents: Sequence[Consent]) -> dict[str, Verdict]:
+        verdicts = self._judge(consents)
+        if [one.id for one in verdicts] != [one.id for one in consents]:
+            raise Refused.own("GUARD-DECISION-MISSING")
+        return {one.id: _narrowed(one, asked) for one, asked in zip(verdicts, consents, strict=True)}
+
+    def _keep(
+        self,
+        connection: Connection,
+        asked: Mapping[str, ConsentRecord],
+        verdicts: Mapping[str, Verdict],
+        scopes: dict[Pairs, int],
+        seconds: int,
+    ) -> dict[str, Verdict]:
+        kept = _known(connection, asked)
+        new = {name: record for name, record in asked.items() if name not in kept}
+        if not new:
+            return kept
+        self._changed(connection, len(new))
+        withdrawn = _withdrawals(connection, {record.subject for record in new.values()})
+        consents: list[dict[str, Any]] = []
+        grants: list[dict[str, Any]] = []
+        for name, record in new.items():
+            verdict = verdicts[name]
+            recipient = record.consent.recipient or ""
+            ended = (withdrawn.get((record.subject, purpose, recipient), -1) for purpose in record.consent.purposes)
+            if verdict.valid and max(ended) >= record.consent.granted_at:
+                verdict = Verdict(id=name, valid=False, reasons=(Reason(rule="GUARD-CONSENT-WITHDRAWN"),))
+            consents.append(_consent_row(record, verdict, self._judged, seconds))
+            if verdict.valid:
+                number = _scope(connection, _pairs(verdict.scopes), scopes)
+                grants += _grant_rows(record, verdict, number, self._judged)
+            kept[name] = verdict
+        connection.execute(insert(consent), consents)
+        if grants:
+            connection.execute(insert(grant), grants)
+        return kept
+
+    def _changed(self, connection: Connection, by: int) -> None:
+        """Moves the sequence on; refuses a database that is no longer the one that was opened."""
+        values = _meta(connection)
+        if values.get("instance") != self.instance or values.get("format") != FORMAT:
+            raise Refused.own("GUARD-LEDGER", "The database was replaced while it was open.")
+        moved = update(meta).where(meta.c.key == "sequence").values(value=str(int(values["sequence"]) + by))
+        connection.execute(moved)
+
+    # --- Withdrawing ---
+
+    def withdraw(self, consent_id: str, *, at: int | None = None) -> int:
+        """Withdraws one consent, finally; gives how many grants that ended.
+
+        `at` is when the person withdrew, UTC seconds, by default now. Withdrawing again changes nothing. An
+        unknown id is refused.
+        """
+        moment = self._moment(at)
+
+        def ending(connection: Connection) -> int:
+            row = connection.execute(select(consent.c.withdrawn_at).where(consent.c.consent_id == consent_id)).first()
+            if row is None:
+                raise Refused.own("GUARD-CONSENT", "The ledger holds no consent with this id.")
+            if row.withdrawn_at is not None:
+                return 0
+            return self._end(connection, grant.c.consent_id == consent_id, [consent_id], moment)
+
+        return self._store.write(ending)
+
+    def withdraw_subject(self, subject: str, purpose: str | None = None, *, at: int | None = None) -> int:
+        """Withdraws all that a person agreed to, or all for one purpose; gives how many grants that ended."""
+        key = subject_key(subject)
+        moment = self._moment(at)
+
+        def ending(connection: Connection) -> int:
+            mine = grant.c.subject == key
+            if purpose is not None:
+                mine &= grant.c.purpose == purpose
+            live = select(grant.c.consent_id).where(mine, grant.c.withdrawn_at.is_(None)).distinct()
+            ids = list(connection.scalars(live))
+            return self._end(connection, mine, ids, moment) if ids else 0
+
+        return self._store.write(ending)
+
+    def _end(self, connection: Connection, which: Any, ids: Sequence[str], moment: int) -> int:
+        self._changed(connection, 1)
+        live = grant.c.withdrawn_at.is_(None)
+        ended = connection.execute(update(grant).where(which, live).values(withdrawn_at=moment)).rowcount
+        for part in _chunks(ids):
+            alive = select(grant.c.consent_id).where(grant.c.consent_id.in_(part), live)
+            connection.execute(
+                update(consent)
+                .where(consent.c.consent_id.in_(part), consent.c.withdrawn_at.is_(None))
+                .where(consent.c.consent_id.not_in(alive))
+                .values(withdrawn_at=moment)
+            )
+        return ended
+
+    def _moment(self, at: int | None) -> int:
+        now = int(self._now())
+        if at is None:
+            return now
+        if not 0 <= at <= now:
+            raise Refused.own("GUARD-CONSENT", "A withdrawal has taken place: its time is not in the future.")
+        return at
+
+    # --- Reading ---
+
+    def list(self, subject: str) -> tuple[Kept, ...]:
+        """All consents of a person, in the order in which they were recorded."""
+        key = subject_key(subject)
+        return self._store.run(lambda connection: _kept(connection, key))
+
+    def sequence(self) -> int:
+        """A number that grows with every recorded or withdrawn consent, by whichever process."""
+        return self._store.run(lambda connection: int(_meta(connection)["sequence"]))
+
+    # --- Persons of the register ---
+
+    def person_key(self, subject: str) -> bytes:
+        """The 32 random bytes under which the register names this person; made on first use."""
+        return self.person_keys((subject,))[subject]
+
+    def person_keys(self, subjects: Iterable[str]) -> Mapping[str, bytes]:
+        """The keys of many persons, made on first use in one transaction."""
+        wanted = list(dict.fromkeys(map(subject_key, subjects)))
+        keys = self._persons.run(lambda connection: _keys(connection, wanted))
+        missing = [one for one in wanted if one not in keys]
+        if missing:
+            keys.update(self._persons.write(lambda connection: _make_keys(connection, missing)))
+        return keys
+
+    def known_keys(self, subjects: Iterable[str]) -> Mapping[str, bytes]:
+        """The keys of those persons who have one; makes none. For reading the register."""
+        wanted = list(dict.fromkeys(map(subject_key, subjects)))
+        return self._persons.run(lambda connection: _keys(connection, wanted))
+
+    def forget(self, subject: str) -> bool:
+        """Destroys a person's key: the register keeps its entries, and nothing leads from them to the person.
+
+        Gives whether there was one. The bytes are overwritten in the database file; backups of it are the
+        holder's to expire.
+        """
+        key = subject_key(subject)
+        gone = delete(person).where(person.c.subject == key)
+        return self._persons.write(lambda connection: connection.execute(gone).rowcount > 0)
+
+    def close(self) -> None:
+        """Closes the ledger's connections."""
+        self._store.close()
+        self._persons.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+# --- What may be recorded -------------------------------------------------------------------------
+
+_decode = msgspec.json.Decoder(ConsentRecord).decode
+
+
+def _checked(raw: ConsentRecord) -> ConsentRecord:
+    """The record with every type checked (a constructor checks none), in canonical text; or GUARD-CONSENT."""
+    try:
+        encoded = canonical(raw)
+        record = _decode(encoded)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+        raise Refused.own("GUARD-CONSENT", "A part is missing, unknown or of a wrong type.") from None
+    subject_key(record.subject)
+    one = record.consent
+    for text in (record.recorder, one.id, *one.purposes, *one.operations, *one.categories, one.basis):
+        _name(text)
+    if one.recipient is not None:
+        _name(one.recipient)
+    if not one.purposes or len(set(one.purposes)) != len(one.purposes):
+        raise Refused.own("GUARD-CONSENT", "It names no purpose, or one twice.")
+    if not unicodedata.is_normalized("NFC", encoded.decode()):
+        raise Refused.own("GUARD-CONSENT", "A text is not in Unicode NFC.")
+    times = (one.granted_at, one.expires_at or 0, (one.notice.shown_at or 0) if one.notice else 0)
+    if not all(0 <= moment < _FAR for moment in times):
+        raise Refused.own("GUARD-CONSENT", "A time is not in UTC seconds.")
+    if record.evidence is not None and not _DIGEST.fullmatch(record.evidence):
+        raise Refused.own("GUARD-CONSENT", "The evidence is not a digest such as sha256:….")
+    if one.assurance != "asserted" and record.evidence is None:
+        raise Refused.own("GUARD-CONSENT", "An observed or proved consent carries the digest of its evidence.")
+    return record
+
+
+def _name(text: str) -> None:
+    """Names are compared byte by byte, so they have one spelling, that of a subject key."""
+    try:
+        subject_key(text)
+    except Refused:
+        raise Refused.own("GUARD-CONSENT", "A name is empty, too long, or not canonical text.") from None
+
+
+def _narrowed(verdict: Verdict, asked: Consent) -> Verdict:
+    """The verdict, once it is sure that it does not go beyond the consent; a denial comes out bare."""
+    if not verdict.valid:
+        return Verdict(id=verdict.id, valid=False, reasons=verdict.reasons)
+    pairs = _pairs(verdict.scopes)
+    given = {(operation, category) for operation in asked.operations for category in asked.categories}
+    end = verdict.valid_until
+    if end is None or not pairs or not pairs <= given:
+        raise Refused.own("GUARD-VERDICT")
+    if asked.expires_at is not None:
+        end = min(end, asked.expires_at)
+    if not asked.granted_at < end < _FAR:
+        raise Refused.own("GUARD-VERDICT")
+    return msgspec.structs.replace(verdict, scopes=normal_scopes(verdict.scopes), valid_until=end)
+
+
+def _pairs(scopes: Iterable[Scope]) -> Pairs:
+    return frozenset(
+        (operation, category) for one in scopes for operation in one.operations for category in one.categories
+    )
+
+
+# --- Rows -----------------------------------------------------------------------------------------
+
+
+def _consent_row(record: ConsentRecord, verdict: Verdict, judged: str, seconds: int) -> dict[str, Any]:
+    return {
+        "consent_id": record.consent.id,
+        "subject": record.subject,
+        "record": canonical(record.consent).decode(),
+        "recorder": record.recorder,
+        "evidence": record.evidence,
+        "valid": int(verdict.valid),
+        "verdict": canonical(verdict).decode(),
+        "judged": judged,
+        "recorded_at": seconds,
+        "withdrawn_at": None,
+    }
+
+
+def _grant_rows(record: ConsentRecord, verdict: Verdict, number: int, judged: str) -> list[dict[str, Any]]:
+    one = record.consent
+    return [
+        {
+            "consent_id": one.id,
+            "subject": record.subject,
+            "purpose": purpose,
+            "recipient": one.recipient or "",
+            "scope": number,
+            "basis": one.basis,
+            "separate": int(one.separate),
+            "written": int(one.written),
+            "assurance": ASSURANCE[one.assurance],
+            "recorder": record.recorder,
+            "valid_from": one.granted_at,
+            "valid_until": verdict.valid_until,
+            "withdrawn_at": None,
+            "judged": judged,
+            "evidence": record.evidence,
+        }
+        for purpose in one.purposes
+    ]
+
+
+def _known(connection: Connection, asked: Mapping[str, ConsentRecord]) -> dict[str, Verdict]:
+    """The verdicts of those records that the ledger holds already; another record under a known id is refused."""
+    known: dict[str, Verdict] = {}
+    for part in _chunks(asked):
+        for row in connection.execute(select(consent).where(consent.c.consent_id.in_(part))):
+            record = asked[row.consent_id]
+            old = msgspec.structs.replace(_record(row), consent=_at(_record(row).consent, record.consent))
+            if old != record:
+                raise Refused.own("GUARD-CONSENT", "The ledger holds another record under this consent id.")
+            known[row.consent_id] = msgspec.json.decode(row.verdict, type=Verdict)
+    return known
+
+
+def _at(old: Consent, new: Consent) -> Consent:
+    """The old record with the new time of judging, which is no part of what the person agreed to."""
+    return msgspec.structs.replace(old, time=new.time)
+
+
+def _record(row: Any) -> ConsentRecord:
+    return ConsentRecord(
+        consent=msgspec.json.decode(row.record, type=Consent),
+        subject=row.subject,
+        recorder=row.recorder,
+        evidence=row.evidence,
+    )
+
+
+def _scope(connection: Connection, pairs: Pairs, scopes: dict[Pairs, int]) -> int:
+    """The number of the scope of exactly these pairs, made if need be. `scopes` learns what it read."""
+    if pairs in scopes:
+        return scopes[pairs]
+    found: dict[int, set[tuple[str, str]]] = {}
+    for row in connection.execute(select(scope)):
+        found.setdefault(row.scope, set()).add((row.operation, row.category))
+    scopes.update({frozenset(of): number for number, of in found.items()})
+    if pairs not in scopes:
+        scopes[pairs] = max(found, default=0) + 1
+        rows = [{"scope": scopes[pairs], "operation": one, "category": other} for one, other in sorted(pairs)]
+        connection.execute(insert(scope), rows)
+    return scopes[pairs]
+
+
+def _withdrawals(connection: Connection, subjects: Iterable[str]) -> dict[tuple[str, str, str], int]:
+    """When each of these persons last withdrew, by purpose and recipient."""
+    latest: dict[tuple[str, str, str], int] = {}
+    for part in _chunks(subjects):
+        found = (
+            select(grant.c.subject, grant.c.purpose, grant.c.recipient, func.max(grant.c.withdrawn_at))
+            .where(grant.c.subject.in_(part), grant.c.withdrawn_at.is_not(None))
+            .group_by(grant.c.subject, grant.c.purpose, grant.c.recipient)
+        )
+        for subject, purpose, recipient, moment in connection.execute(found):
+            latest[subject, purpose, recipient] = moment
+    return latest
+
+
+def _kept(connection: Connection, subject: str) -> tuple[Kept, ...]:
+    live: dict[str, list[str]] = {}
+    for row in connection.execute(
+        select(grant.c.consent_id, grant.c.purpose)
+        .where(grant.c.subject == subject, grant.c.withdrawn_at.is_(None))
+        .order_by(grant.c.grant_id)
+    ):
+        live.setdefault(row.consent_id, []).append(row.purpose)
+    return tuple(
+        Kept(
+            seq=row.seq,
+            record=_record(row),
+            verdict=msgspec.json.decode(row.verdict, type=Verdict),
+            judged=row.judged,
+            recorded_at=row.recorded_at,
+            withdrawn_at=row.withdrawn_at,
+            purposes=tuple(live.get(row.consent_id, ())),
+        )
+        for row in connection.execute(select(consent).where(consent.c.subject == subject).order_by(consent.c.seq))
+    )
+
+
+def _meta(connection: Connection) -> dict[str, str]:
+    return {row.key: row.value for row in connection.execute(select(meta))}
+
+
+def _instance(connection: Connection) -> str:
+    values = _meta(connection)
+    if values.get("format") != FORMAT:
+        raise Refused.own("GUARD-LEDGER", "The ledger is of another format than this version of guard writes.")
+    return values["instance"]
+
+
+def _keys(connection: Connection, subjects: Sequence[str]) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for part in _chunks(subjects):
+        for row in connection.execute(select(person).where(person.c.subject.in_(part))):
+            if len(row.key) != 32:
+                raise Refused.own("GUARD-LEDGER", "A person key is damaged.")
+            keys[row.subject] = row.key
+    return keys
+
+
+def _make_keys(connection: Connection, subjects: Sequence[str]) -> dict[str, bytes]:
+    keys = _keys(connection, subjects)  # another process may have made them meanwhile
+    made = {one: secrets.token_bytes(32) for one in subjects if one not in keys}
+    if made:
+        connection.execute(insert(person), [{"subject": one, "key": key} for one, key in made.items()])
+    return keys | made
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    listed = list(values)
+    for start in range(0, len(listed), _CHUNK):
+        yield listed[start : start + _CHUNK]
+
+
+# --- Connections ----------------------------------------------------------------------------------
+
+
+class _Store:
+    """Connections of our own to one SQLite file, whose journal mode is left as it is."""
+
+    def __init__(self, url: str | URL, tables: MetaData, wait: float) -> None:
+        self._url = _address(url)
+        self._wait = wait
+        self._writing = threading.Lock()
+        self._pid = os.getpid()
+        self._engine = self._connect()
+        _STORES.add(self)
+        if self.run(_is_memory):
+            raise Misuse(_NO_MEMORY)
+        if not self.run(lambda connection: _complete(connection, tables)):
+            self.write(lambda connection: _create(connection, tables))
+
+    def _connect(self) -> Engine:
+        waits = {"timeout": self._wait}
+        engine = create_engine(self._url, connect_args=waits, pool_timeout=self._wait, hide_parameters=True)
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def run(self, work: Callable[[Connection], V]) -> V:
+        """Reads in one snapshot."""
+        with self._errors(), self._engine.connect() as connection, connection.begin():
+            return work(connection)
+
+    def write(self, work: Callable[[Connection], V]) -> V:
+        """Reads and writes in one transaction that no other writer can interleave with."""
+        if not self._writing.acquire(timeout=self._wait):
+            raise Refused.own("GUARD-LEDGER", _BUSY)
+        try:
+            with self._errors(), self._engine.connect() as raw:
+                connection = raw.execution_options(guard_writes=True)
+                with connection.begin():
+                    return work(connection)
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Nothing of what the database says passes on: it may quote what it was given."""
+        try:
+            yield
+        except OperationalError as error:
+            locked = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
+            raise Refused.own("GUARD-LEDGER", _BUSY if locked else _UNUSABLE) from None
+        except (SQLAlchemyError, msgspec.MsgspecError, KeyError, OSError):
+            raise Refused.own("GUARD-LEDGER", _UNUSABLE) from None
+
+    def forked(self) -> None:
+        """In a forked child: the parent's connections and locks are left alone."""
+        self._writing = threading.Lock()
+        self._engine.dispose(close=False)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+_NO_MEMORY: Final = "The ledger needs a database file: one in memory has no second connection."
+_STORES: weakref.WeakSet[_Store] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for store in tuple(_STORES):
+        store.forked()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)
+
+
+def _address(url: str | URL) -> URL:
+    try:
+        made = make_url(url)
+    except ArgumentError:
+        raise Misuse("The ledger's database is not a database URL such as sqlite:///bank.db.") from None
+    if made.get_backend_name() != "sqlite":
+        raise Misuse(f"A ledger on {made.get_backend_name()} is not built yet: use sqlite.")
+    if made.database in (None, "", ":memory:"):
+        raise Misuse(_NO_MEMORY)
+    return made.set(drivername="sqlite+pysqlite")
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    """A new connection: transactions begin where we say; a commit is durable; deleted bytes are overwritten."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute("PRAGMA trusted_schema = OFF")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("guard_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_memory(connection: Connection) -> bool:
+    """Whether the main database has no file, however its URL spelt that."""
+    rows = connection.exec_driver_sql("PRAGMA database_list").all()
+    return not any(row[1] == "main" and row[2] for row in rows)
+
+
+def _complete(connection: Connection, tables: MetaData) -> bool:
+    """Whether all tables are there; refuses one that has our name and not our columns, or is a view."""
+    seen = inspect(connection)
+    names = set(seen.get_table_names())
+    views = set(seen.get_view_names())
+    for table in tables.sorted_tables:
+        there = {column["name"] for column in seen.get_columns(table.name)} if table.name in names else None
+        if table.name in views or (there is not None and there != {column.name for column in table.columns}):
+            raise Refused.own("GUARD-LEDGER", f"The database has a {table.name} that is not the ledger's.")
+    return {table.name for table in tables.sorted_tables} <= names
+
+
+def _create(connection: Connection, tables: MetaData) -> None:
+    for table in tables.sorted_tables:
+        connection.execute(CreateTable(table, if_not_exists=True))
+        for index in table.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
+    if meta in tables.sorted_tables and not _meta(connection):
+        values = {"format": FORMAT, "instance": secrets.token_hex(16), "sequence": "0"}
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
