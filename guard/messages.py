@@ -150,6 +150,7 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
             "策略规定了未知或无法履行的义务。",
         ),
         "GUARD-LIMIT": _own("More persons than one operation may meet.", "涉及人数超过单次上限。"),
+        "GUARD-ENGINE-INPUT": _own("The question to the policy engine is too large.", "向策略引擎提出的问题过大。"),
         "GUARD-ENGINE-STOPPED": _own("The policy engine cannot be reached.", "策略引擎无法访问。"),
         "GUARD-ENGINE-SLOW": _own("The policy engine did not answer in time.", "策略引擎未及时作答。"),
         "GUARD-ENGINE-FUEL": _own("The policy ran longer than its bound.", "策略运行超出计算上限。"),
@@ -169,6 +170,10 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
             "The register cannot be written, so nothing is released.", "登记簿无法写入，故不予放行。"
         ),
         "GUARD-LEDGER": _own("The consent ledger cannot be used.", "同意台账不可用。"),
+        "GUARD-CONSENT": _own("The consent record is not one that the ledger can keep.", "同意记录不合规范，台账不予收录。"),
+        "GUARD-CONSENT-WITHDRAWN": _own("The person withdrew after this consent was given.", "本人在作出该同意之后已经撤回。"),
+        "GUARD-VERDICT": _own("The policy's verdict goes beyond the consent.", "策略的裁定超出了同意的范围。"),
+        "GUARD-REGISTER-KEY": _own("The key of the register cannot be used.", "登记簿的密钥不可用。"),
         "GUARD-SUBJECT": _own("This is not a valid subject key.", "主体标识无效。"),
     }
 )
