@@ -1,0 +1,131 @@
+"""A guarded cursor: rows come out of it batch by batch, each after its register entry."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+import guard_sql
+from guard.enforce import Row
+from guard.errors import Misuse, Refused
+from guard.facade import Guard
+from guard_dbapi.raw import Raw, Statement
+
+if TYPE_CHECKING:
+    from guard_dbapi.connection import GuardedConnection
+
+
+class GuardedCursor:
+    """A PEP 249 cursor.
+
+    `description` names the columns that the caller may see. `rowcount` is -1: how many rows there are is
+    known when the last was released.
+    """
+
+    __slots__ = ("_batches", "_cache", "_closed", "_connection", "_description", "_guard", "_raw", "_rows", "arraysize")
+
+    rowcount = -1
+
+    def __init__(
+        self, connection: GuardedConnection, raw: Raw, guard: Guard, cache: guard_sql.PlanCache
+    ) -> None:
+        self._connection = connection
+        self._raw = raw
+        self._guard = guard
+        self._cache = cache
+        self._batches: Iterator[list[Row]] = iter(())
+        self._rows: deque[Row] = deque()
+        self._description: tuple[tuple[Any, ...], ...] | None = None
+        self._closed = False
+        self.arraysize = 1
+
+    @property
+    def connection(self) -> GuardedConnection:
+        """The guarded connection."""
+        return self._connection
+
+    @property
+    def description(self) -> tuple[tuple[Any, ...], ...] | None:
+        """One 7-tuple a visible column, the name first; None before a statement."""
+        return self._description
+
+    def execute(self, sql: str, parameters: Any = ()) -> Self:
+        """Decides, rewrites and runs one statement; the first rows are registered and ready when it returns."""
+        if self._closed:
+            raise Misuse("This cursor is closed; take a new one from the connection.")
+        self._rows.clear()
+        self._batches = iter(())
+        self._description = None
+        try:
+            plan = self._cache.plan(sql)
+        except Refused as refused:
+            refusal = refused
+        else:
+            self._start(plan, parameters)
+            return self
+        raise self._guard.refuse(self._guard.current(), refusal, sql)
+
+    def _start(self, plan: guard_sql.Plan, parameters: Any) -> None:
+        statement = self._raw.statement()
+        columns: tuple[str, ...] = ()
+
+        def apply(plan: guard_sql.Plan, decision: Any) -> guard_sql.Guarded:
+            nonlocal columns
+            guarded = self._cache.apply(plan, decision)
+            columns = guarded.columns
+            return guarded
+
+        if plan.public:
+            self._batches = self._public(apply(plan, None), statement, parameters)
+        else:
+            self._batches = self._guard.read(self._guard.current(), plan, parameters, statement, apply)
+        self._rows.extend(next(self._batches, ()))
+        self._description = tuple((name, None, None, None, None, None, None) for name in columns)
+
+    def _public(self, guarded: guard_sql.Guarded, statement: Statement, parameters: Any) -> Iterator[list[Row]]:
+        """A statement on sources without personal data: checked and rewritten, but no activity."""
+        statement.execute(*guarded.bind(parameters, None))
+        while rows := statement.fetch(self._guard.settings.limits.batch):
+            yield rows
+
+    def fetchone(self) -> Row | None:
+        """The next row, None at the end."""
+        while not self._rows:
+            batch = next(self._batches, None)
+            if batch is None:
+                return None
+            self._rows.extend(batch)
+        return self._rows.popleft()
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """At most `size` rows (`arraysize` if not given)."""
+        wanted = self.arraysize if size is None else size
+        return [row for _ in range(wanted) if (row := self.fetchone()) is not None]
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        for batch in self._batches:
+            self._rows.extend(batch)
+        rows = list(self._rows)
+        self._rows.clear()
+        return rows
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.fetchone, None)
+
+    def executemany(self, *_: Any) -> Self:
+        """Refused: statements that write are not built yet."""
+        raise Refused.own("GUARD-PROXY", "executemany is not built; execute one SELECT at a time.")
+
+    def setinputsizes(self, *_: Any) -> None:
+        """Does nothing, as PEP 249 lets it."""
+
+    def setoutputsize(self, *_: Any) -> None:
+        """Does nothing, as PEP 249 lets it."""
+
+    def close(self) -> None:
+        """Closes it; rows that were not released never are."""
+        self._closed = True
+        self._rows.clear()
+        self._batches = iter(())

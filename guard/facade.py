@@ -1,0 +1,231 @@
+"""Guard: wires catalogue, engine, ledger and register, and hands the road to the adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from guard import clock, context, drive, enforce
+from guard.config import Settings
+from guard.consent import Ledger
+from guard.errors import Misuse, Refused
+from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Reason, Recipient, Remedy
+from guard.register.entry import Draft
+from guard.register.register import Register
+from guard.release import Release, load
+
+
+class Plan(enforce.Plan, Protocol):
+    """A planned statement of an adapter."""
+
+    def apply(self, decision: Decision | None) -> enforce.Guarded:
+        """The statement that reaches only what the decision permits."""
+
+
+class Guard:
+    """What a program embeds: opened once, closed at the end, shared by its threads.
+
+    `Guard.load("guard.yaml")` opens one from files. It is a context manager; `describe()` says what it loaded.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        register: Register,
+        now: clock.Clock = clock.system,
+    ) -> None:
+        self._release = release
+        self._ledger = ledger
+        self._register = register
+        self._now = now
+        self.settings: Final = settings
+
+    @classmethod
+    def load(cls, path: str | Path = "guard.yaml", *, now: clock.Clock = clock.system) -> Guard:
+        """A guard from guard.yaml and the documents that it names.
+
+        Raises ConfigError with every problem found, Refused if the engine cannot be trusted.
+        """
+        settings = Settings.load(path)
+        release = load(settings)
+        try:
+            ledger = Ledger.open(settings, release.decider, now=now)
+            register = Register.open(settings, ledger, now=now)
+        except BaseException:
+            release.decider.close()
+            raise
+        return cls(release, settings=settings, ledger=ledger, register=register, now=now)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes engine, ledger and register. Operations afterwards are refused."""
+        self._release.decider.close()
+        self._register.close()
+        self._ledger.close()
+
+    # --- What the program uses -----------------------------------------------------------------
+
+    @property
+    def consents(self) -> Ledger:
+        """The consent ledger: record, withdraw, list."""
+        return self._ledger
+
+    @property
+    def register(self) -> Register:
+        """The register: who asked what about whom, why, and what was decided."""
+        return self._register
+
+    @property
+    def release(self) -> Release:
+        """What it decides by now."""
+        return self._release
+
+    def acting(
+        self,
+        actor: Actor,
+        *,
+        purpose: str | None,
+        subject: str | int | None = None,
+        operation: Operation = "use",
+        recipient: Recipient = context.STAFF,
+        declared: Declared = context.NOTHING_DECLARED,
+        separate: bool = False,
+    ) -> context.Acting:
+        """The context of an act: `with guard.acting(officer, purpose="loan_underwriting", subject="1001"):`.
+
+        `subject` is the person it is about, if it is about one. Within another context it may only narrow
+        it, unless `separate`. An unknown purpose is refused here, GUARD-PURPOSE.
+        """
+        if not isinstance(actor, Actor):
+            raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")
+        if purpose not in self._release.purposes:
+            raise self._registered(
+                Refused((self._purposes(),), catalog=self._release.messages),
+                Draft(kind="denied", actor=actor, reasons=(self._purposes(),)),
+            )
+        return context.Acting(
+            self,
+            actor,
+            purpose,
+            subject=None if subject is None else context.subject_key(subject),
+            operation=operation,
+            recipient=recipient,
+            declared=declared,
+            separate=separate,
+        )
+
+    def decide(self, activities: Sequence[Activity]) -> tuple[Decision, ...]:
+        """What the policies say, for information: nothing is enforced or registered."""
+        return self._release.decider.decide(activities)
+
+    def describe(self) -> str:
+        """What it loaded, in a few lines."""
+        release, settings = self._release, self.settings
+        layers = ", ".join(f"{name} {digest[7:19]}" for name, digest in sorted(release.digests.items()))
+        return (
+            f"guard for {settings.holder}: {len(release.catalogue.sources)} sources, "
+            f"{len(release.purposes)} purposes, engine {settings.engine.kind}\n"
+            f"policies: {layers}\nregister: {settings.register_.directory}"
+        )
+
+    # --- What adapters use -----------------------------------------------------------------------
+
+    def current(self) -> context.Acting:
+        """The open context of this guard; without one the attempt is registered and refused."""
+        try:
+            return context.current(self)
+        except Refused as refused:
+            refusal = refused
+        if "GUARD-PURPOSE" in refusal.rules:
+            refusal = Refused((self._purposes(),), detail=refusal.detail, catalog=self._release.messages)
+        raise self._registered(refusal, Draft(kind="denied", actor=NOBODY, reasons=refusal.reasons))
+
+    def refuse(self, acting: context.Acting, refusal: Refused, statement: object = None) -> Refused:
+        """Registers the refusal of an attempt that could not be planned; the caller raises what comes back.
+
+        The statement is sealed: one that is not understood may hold anything.
+        """
+        draft = Draft(kind="denied", actor=acting.actor, reasons=refusal.reasons, sealed=statement)
+        return self._registered(refusal, draft)
+
+    def read(
+        self,
+        acting: context.Acting,
+        plan: Plan,
+        parameters: Any,
+        database: drive.Database,
+        apply: Callable[[Plan, Decision], enforce.Guarded],
+        *,
+        method: str = "sql",
+    ) -> Iterator[list[enforce.Row]]:
+        """Decides, executes, registers and releases one read: yields released batches of rows."""
+        release = self._release
+        now = self._now()
+        actor = acting.actor
+        activity = Activity(
+            id="0",
+            operation=acting.operation,
+            purpose=acting.purpose,
+            method=method,
+            actor=actor.facts(),
+            recipient=acting.recipient,
+            subjects="many" if acting.subject is None else "declared",
+            items=plan.items,
+            declared=acting.declared,
+            time=clock.stamp(now, self.settings.zone),
+        )
+        attempt = enforce.Attempt(
+            actor=actor,
+            activity=activity,
+            facts=self._facts(acting, release, activity, now),
+            plan=plan,
+            parameters=parameters,
+            digests=release.digests,
+            messages=release.messages,
+        )
+        limits = enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
+        road = enforce.read(
+            attempt, lambda decision: apply(plan, decision), acting.outcomes.append, limits
+        )
+        return drive.drive(
+            road,
+            decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
+            append=self._register.append,
+            database=database,
+        )
+
+    def _facts(self, acting: context.Acting, release: Release, activity: Activity, now: float) -> Facts:
+        return Facts(
+            actor=acting.actor.id,
+            subject=acting.subject,
+            purpose=acting.purpose,
+            operation=acting.operation,
+            recipient=acting.recipient.id or "",
+            seconds=int(now),
+            date=activity.time.date,
+            judged=release.decider.judged,
+        )
+
+    def _purposes(self) -> Reason:
+        return Reason(rule="GUARD-PURPOSE", remedy=Remedy(purposes=tuple(sorted(self._release.purposes))))
+
+    def _registered(self, refusal: Refused, draft: Draft) -> Refused:
+        refusal.entry = self._register.append(draft)
+        return refusal
+
+
+NOBODY: Final = Actor(id="", kind="service")
+"""Who acts where no context says."""
+
