@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -30,8 +29,6 @@ FieldType: TypeAlias = Literal["text", "integer", "number", "boolean", "date", "
 
 SUBJECT_TYPES: Final = frozenset({"text", "integer"})
 """The types that a person's key can have: they have one canonical text."""
-
-_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Subject(Strict):
@@ -55,7 +52,7 @@ class Relation(Strict):
     source: SourceName
     subject: Name
     actor: Name
-    where: FrozenMap[Name, str | int | bool] = _EMPTY
+    where: FrozenMap[Name, str | int | bool] = Field(default_factory=dict, validate_default=True)
 
 
 class FieldEntry(Strict):
@@ -69,8 +66,8 @@ class Source(Strict):
     """A source that holds personal data."""
 
     subjects: FrozenMap[Name, Annotated[Subject, BeforeValidator(_subject)]] = Field(min_length=1)
-    relations: FrozenMap[Name, Relation] = _EMPTY
-    facts: FrozenMap[Name, Name] = _EMPTY
+    relations: FrozenMap[Name, Relation] = Field(default_factory=dict, validate_default=True)
+    facts: FrozenMap[Name, Name] = Field(default_factory=dict, validate_default=True)
     fields: FrozenMap[Name, FieldEntry] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -140,7 +137,7 @@ class Catalogue(Strict):
 
     version: Annotated[str, Field(min_length=1)]
     sources: FrozenMap[SourceName, Source] = Field(min_length=1)
-    public: FrozenMap[SourceName, Public] = _EMPTY
+    public: FrozenMap[SourceName, Public] = Field(default_factory=dict, validate_default=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> Catalogue:

@@ -164,6 +164,8 @@ class Limits(Strict):
     """Parameters of one statement (count)."""
     batch: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Rows released at a time, after their register entry (count)."""
+    buffered: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Rows held back while an obligation is counted (count); above, the operation is refused."""
     itemise: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Persons that one register entry names (count); above, it says how many."""
     register_wait: Seconds = 5.0
@@ -230,7 +232,7 @@ class Profile(Strict):
     kind: Kind
     jurisdiction: Annotated[str, Field(pattern=r"^CN(-[0-9]{2})?$")]
     app_type: Name | None = None
-    purposes: FrozenMap[Name, OwnPurpose] = Field(default={}, validate_default=True)
+    purposes: FrozenMap[Name, OwnPurpose] = Field(default_factory=dict, validate_default=True)
 
     @classmethod
     def load(cls, path: Path | str) -> Profile:

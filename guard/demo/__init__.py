@@ -1,1 +1,1 @@
-
+"""The guided tour and the two example holders, with their data."""

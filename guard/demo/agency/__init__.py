@@ -1,0 +1,36 @@
+"""The example credit agency: 60 invented persons with credit lines, inquiries and signed consents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from guard.consent import ConsentRecord
+from guard.demo import tables
+
+HERE: Final = Path(__file__).parent
+DATA: Final = HERE / "data"
+DATABASE: Final = "agency.db"
+TABLES: Final = ("person", "wealth", "credit_line", "inquiry_case")
+
+
+def build(folder: Path, day: date | None = None) -> Path:
+    """Makes agency.db and the agency's documents in `folder`; gives the path of guard.yaml.
+
+    It holds no consents: those are recorded through the ledger (`consents`, then `withdrawals`).
+    """
+    day = day or tables.today()
+    made = {name: tables.rows(DATA / f"{name}.csv", day) for name in TABLES}
+    return tables.build(HERE, folder, DATABASE, made)
+
+
+def consents(day: date | None = None) -> Iterator[ConsentRecord]:
+    """The persons' consent records, in the order in which they were given."""
+    return tables.consents(DATA / "consent.csv", day or tables.today())
+
+
+def withdrawals(day: date | None = None) -> Iterator[tuple[str, int]]:
+    """The consents that were withdrawn since: id and moment (UTC seconds)."""
+    return tables.withdrawals(DATA / "consent.csv", day or tables.today())
