@@ -22,7 +22,7 @@ AS_OF: Final = date(2026, 11, 23)
 OFFICERS: Final = ("officer-lin", "officer-chen", "officer-zhao", "officer-wu")
 RECORDER: Final = "service-consent-form"
 
-GENERAL: Final = ("identity", "contact", "pseudonym", "loan_application", "employment", "housing", "household")
+GENERAL: Final = ("identity", "contact", "address", "loan_application", "employment", "housing", "household")
 SEPARATE: Final = ("deposit", "income", "real_estate", "credit_history", "loan", "adverse")
 NUMBER: Final = "identity_number"
 
@@ -88,6 +88,7 @@ def consent(number: int, subject: object, **differs: object) -> Row:
         "purposes": "loan_underwriting",
         "operations": "collect|store|use|process",
         "categories": "|".join(GENERAL),
+        "recipient": "",
         "basis": "consent",
         "method": "opt_in",
         "form": "electronic",
@@ -154,7 +155,7 @@ def consents_of(kind: str, officer: str, days: int) -> Iterator[Row]:
         yield {**given, **ended}
         yield {**given, **ended, **SIGNED, "categories": "|".join(categories)}
     elif kind == "marketing":
-        yield {**given, "purposes": "marketing", "categories": "identity|contact|pseudonym", "notice_id": "n-marketing"}
+        yield {**given, "purposes": "marketing", "categories": "identity|contact", "notice_id": "n-marketing"}
     elif kind == "expired":
         yield {"granted:days_ago": days + 400}
     elif kind == "asserted":
@@ -252,7 +253,7 @@ def loan(chance: random.Random, customer: int, applicant: Mapping[str, str], tot
 def loan_consents(before: list[Row], made: Mapping[str, Any], applied: int) -> Iterator[Row]:
     """What borrower and guarantor of a loan signed; every third guarantor has not signed yet."""
     signed = {**SIGNED, "granted:days_ago": applied, "notice_id": "n-contract"}
-    categories = "identity|contact|pseudonym|loan|adverse|credit_history"
+    categories = "identity|contact|address|loan|adverse|credit_history"
     number = len(before) + 1
     yield consent(
         number, made["customer_id"], **{**signed, "purposes": "post_loan_management", "categories": categories}
@@ -333,17 +334,24 @@ def agency(folder: Path) -> None:
 
 
 def agency_consents(before: list[Row], key: str, position: int) -> Iterator[Row]:
-    """Most persons signed; every fifth did not sign for wealth, every seventh not at all."""
+    """Most persons signed, and that the bank may ask; every fifth did not sign for wealth, every seventh nothing."""
     if position % 7 == 6:
         return
-    categories = [*GENERAL[:3], "credit_history", "loan", "adverse"]
+    categories = ["identity", "contact", "address", "credit_history", "loan", "adverse"]
     if position % 5:
         categories += ["income", "deposit"]
     if position % 3:
         categories += [NUMBER]
-    yield consent(
-        len(before) + 1, key, **{**SIGNED, "categories": "|".join(categories), "granted:days_ago": 30 + position}
-    )
+    signed = {
+        **SIGNED,
+        "purposes": "credit_reporting",
+        "categories": "|".join(categories),
+        "notice_id": "n-report",
+        "granted:days_ago": 30 + position,
+    }
+    yield consent(len(before) + 1, key, **signed)
+    if position % 4 != 3:
+        yield consent(len(before) + 2, key, **{**signed, "operations": "provide", "recipient": "bank"})
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:

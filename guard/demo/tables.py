@@ -108,7 +108,7 @@ def _consent(row: Mapping[str, str], given: int) -> Consent:
         purposes=tuple(row["purposes"].split("|")),
         operations=tuple(row["operations"].split("|")),  # type: ignore[arg-type]  # checked by the ledger
         categories=tuple(row["categories"].split("|")),
-        recipient=None,
+        recipient=row["recipient"] or None,
         basis=row["basis"],
         method=row["method"],
         form=row["form"],
