@@ -349,9 +349,10 @@ def agency_consents(before: list[Row], key: str, position: int) -> Iterator[Row]
         "notice_id": "n-report",
         "granted:days_ago": 30 + position,
     }
-    yield consent(len(before) + 1, key, **signed)
+    number = len(before) + 1
+    yield consent(number, key, **signed)
     if position % 4 != 3:
-        yield consent(len(before) + 2, key, **{**signed, "operations": "provide", "recipient": "bank"})
+        yield consent(number + 1, key, **{**signed, "operations": "provide", "recipient": "bank"})
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
