@@ -1,0 +1,134 @@
+"""From activities to decisions: all layers asked, checked, merged, remembered.
+
+The key of a decision is a hash over the digests of policies, profile and catalogue and the canonical JSON of
+the activity without its id. It is bytes, never Python values, for which `1`, `True` and `1.0` are one key;
+the activity carries its minute, so nothing is remembered past it. Equal activities of one call are asked once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from guard import merge, wire
+from guard.engine import Engine
+from guard.engine.cache import Cache
+from guard.errors import Misuse, Refused
+from guard.model import Activity, Consent, Decision, Verdict
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_read_activity = msgspec.json.Decoder(Activity).decode
+_read_consent = msgspec.json.Decoder(Consent).decode
+_ID = len('{"id":')
+
+
+class Decider:
+    """Decides activities by all layers of an engine. Safe for many threads."""
+
+    def __init__(
+        self, engine: Engine, layers: Sequence[str], *, catalogue_digest: str, cache: Cache | None = None
+    ) -> None:
+        self._engine = engine
+        self._layers = tuple(layers)
+        self._cache = cache if cache is not None else Cache()
+        if "floor" not in self._layers or len(set(self._layers)) != len(self._layers):
+            raise Misuse("The layers are floor and, once each, those that may tighten it.")
+        missing = {*self._layers} - engine.digests.keys()
+        if missing:
+            raise Misuse(f"The engine has no layer {', '.join(sorted(missing))}.")
+        policies = {name: engine.digests[name] for name in sorted(engine.digests)}
+        self.judged = "sha256:" + hashlib.sha256(_encode([sorted(self._layers), policies])).hexdigest()
+        self._base = hashlib.blake2b(_encode([self.judged, catalogue_digest]), digest_size=32)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that is asked."""
+        return self._engine
+
+    def decide(self, activities: Sequence[Activity], *, actor: str = "") -> tuple[Decision, ...]:
+        """One decision an activity, in their order. `actor` is only whose share of the cache is used.
+
+        Raises Refused where an activity is malformed, the engine fails or a layer's answer is off: then
+        nothing of the call is decided.
+        """
+        answers: list[Decision | None] = []
+        misses: dict[bytes, bytes] = {}
+        keys: list[bytes] = []
+        for activity in activities:
+            body = _without_id(activity)
+            hasher = self._base.copy()
+            hasher.update(body)
+            key = hasher.digest()
+            found = self._cache.get(key)
+            answers.append(found)
+            keys.append(key)
+            if found is None:
+                misses[key] = body
+        fresh = self._ask(misses, actor) if misses else {}
+        return tuple(
+            _named(found if found is not None else fresh[key], activity.id)
+            for activity, key, found in zip(activities, keys, answers, strict=True)
+        )
+
+    def _ask(self, misses: dict[bytes, bytes], actor: str) -> dict[bytes, Decision]:
+        asked = tuple(_activity(number, body) for number, body in enumerate(misses.values()))
+        document = _document(b"activities", misses.values())
+        answers = [wire.decisions(self._engine.evaluate(layer, "decision", document), asked) for layer in self._layers]
+        merged = {key: merge.merge(layered) for key, layered in zip(misses, zip(*answers, strict=True), strict=True)}
+        for key, decision in merged.items():
+            self._cache.put(key, decision, actor)
+        return merged
+
+    def judge(self, consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+        """What the layers make of consents, in their order: valid where all say so. Never cached."""
+        if not consents:
+            return ()
+        bodies = [_without_id(consent) for consent in consents]
+        asked = tuple(_consent(number, body) for number, body in enumerate(bodies))
+        document = _document(b"consents", bodies)
+        answers = [wire.verdicts(self._engine.evaluate(layer, "consent", document), asked) for layer in self._layers]
+        merged = [merge.merge_verdicts(layered) for layered in zip(*answers, strict=True)]
+        return tuple(
+            msgspec.structs.replace(verdict, id=consent.id) for verdict, consent in zip(merged, consents, strict=True)
+        )
+
+
+def _without_id(value: Activity | Consent) -> bytes:
+    """The canonical JSON after the id, which is the first field: `,"operation":…}`."""
+    try:
+        return _encode(value)[_ID + len(_encode(value.id)) :]
+    except (TypeError, ValueError) as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+
+
+def _with_id(number: int, body: bytes) -> bytes:
+    return b'{"id":"%d"' % number + body
+
+
+def _document(name: bytes, bodies: Iterable[bytes]) -> bytes:
+    numbered = b",".join(_with_id(number, body) for number, body in enumerate(bodies))
+    return b'{"%b":[%b]}' % (name, numbered)
+
+
+def _activity(number: int, body: bytes) -> Activity:
+    # Read back from the bytes that the policies will see: a value of a wrong type that was put into a
+    # record by hand is found here, before it is decided on.
+    try:
+        activity = _read_activity(_with_id(number, body))
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+    wire.check_activity(activity)
+    return activity
+
+
+def _consent(number: int, body: bytes) -> Consent:
+    try:
+        return _read_consent(_with_id(number, body))
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+
+
+def _named(decision: Decision, name: str) -> Decision:
+    return decision if decision.id == name else msgspec.structs.replace(decision, id=name)
