@@ -26,7 +26,8 @@ def cache() -> Path:
 def find(given: str | Path | None = None) -> Path | None:
     """The opa to use: `given`, else $GUARD_OPA, else the one on PATH, else the one that `install` made.
 
-    None if there is none. ConfigError if `given` or $GUARD_OPA names no program: what was asked for is not silently replaced.
+    None if there is none. ConfigError if `given` or $GUARD_OPA names no program: what was asked for is not
+    silently replaced.
     """
     for what, path in (("opa", given), ("GUARD_OPA", os.environ.get("GUARD_OPA"))):
         if path:
