@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Engine, MetaData, create_engine, delete, event, func, insert, inspect, select, update
@@ -33,6 +33,9 @@ from guard.errors import Misuse, Refused
 from guard.ledger_tables import FORMAT, consent, grant, meta, metadata, person, persons_metadata, scope
 from guard.model import Consent, Reason, Scope, Verdict, normal_scopes
 from guard.wire import canonical
+
+if TYPE_CHECKING:
+    from guard.config import Settings
 
 Judge: TypeAlias = Callable[[Sequence[Consent]], tuple[Verdict, ...]]
 V = TypeVar("V")
@@ -52,6 +55,19 @@ _BUSY: Final = (
     "The database is locked: record or withdraw the consent before the transaction that uses it, or after it."
 )
 _UNUSABLE: Final = "The database cannot be read or written as a ledger."
+
+
+class Decider(Protocol):
+    """The policies, as the ledger asks them."""
+
+    @property
+    def judged(self) -> str:
+        """The digest of the consent rules."""
+        ...
+
+    def judge(self, consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+        """The verdict on each consent, in the order asked."""
+        ...
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -111,6 +127,24 @@ class Ledger:
         self._persons = _Store(persons if persons is not None else url, persons_metadata, wait)
         self._scopes: dict[Pairs, int] = {}
         self.instance = self._store.run(_instance)
+
+    @classmethod
+    def open(cls, settings: Settings, judge: Decider, *, now: clock.Clock = clock.system) -> Self:
+        """The ledger in the database that the settings name; the person keys lie beside the register."""
+        directory = settings.register_.directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            raise Refused.own("GUARD-REGISTER", "Its directory cannot be made.") from None
+        return cls(
+            settings.database.url,
+            judge=judge.judge,
+            judged=judge.judged,
+            zone=settings.zone,
+            now=now,
+            wait=settings.limits.ledger_wait,
+            persons=URL.create("sqlite", database=str(directory / "persons.db")),
+        )
 
     # --- Recording ---
 

@@ -51,11 +51,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     `sealed` holds the parameters and literals of the statement, any JSON value. `subjects` are canonical
     keys. Where persons cannot be told one by one, `persons` is how many they are. `refers_to` is the number
     of an earlier entry of this process. `consent` is the id of a consent that was recorded or withdrawn.
+    `purpose` and `recipient` are for attempts that came to no activity. An actor to whom data go as the person
+    they are about, or of whom no recipient is known, is written as a commitment like any other person.
     """
 
     kind: Kind
     actor: Actor
     activity: Activity | None = None
+    purpose: str | None = None
+    recipient: Recipient | None = None
     decision: Decision | None = None
     reasons: tuple[Reason, ...] = ()
     basis: str | None = None
@@ -70,7 +74,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     consent: str | None = None
 
 
-class Who(_Frozen):
+class Who(_Frozen, frozen=True):
     """Who acted. An actor who is the person of the data is a commitment (`person`), all others an `id`."""
 
     kind: ActorKind
@@ -80,12 +84,12 @@ class Who(_Frozen):
     unit: str | None = None
 
 
-class Touched(_Frozen):
+class Touched(_Frozen, frozen=True):
     """A source (`field` absent) or a field, and what became of it.
 
-    `treatment` of a source: `all` or `conditional` rows. Of a field that is read: `revealed`, `masked:MASK`,
-    `dropped`, `conditional` or `conditional:MASK` (it differs by row). Of one that is written: `keep`,
-    `strip`, `refuse`. Absent where nothing was allowed.
+    `treatment` of a source: `all`, `conditional` or `none` of its rows. Of a field that is read: `revealed`,
+    `masked:MASK`, `dropped`, `conditional` or `conditional:MASK` (it differs by row). Of one that is written:
+    `keep`, `strip`, `refuse`. Absent where nothing was allowed.
     """
 
     source: str
@@ -95,7 +99,7 @@ class Touched(_Frozen):
     treatment: str | None = None
 
 
-class Decided(_Frozen):
+class Decided(_Frozen, frozen=True):
     """What was decided, by which rules, under which policies and catalogue (name -> digest)."""
 
     allow: bool
@@ -103,7 +107,7 @@ class Decided(_Frozen):
     digests: Mapping[str, str] = MappingProxyType({})
 
 
-class Sealed(_Frozen):
+class Sealed(_Frozen, frozen=True):
     """A value that opens only with the key: algorithm, id of the key, base64 of nonce and ciphertext."""
 
     alg: str
@@ -111,7 +115,7 @@ class Sealed(_Frozen):
     box: str
 
 
-class Persons(_Frozen):
+class Persons(_Frozen, frozen=True):
     """Whom the operation met: one commitment a person, sorted, or only how many (`not_itemised`)."""
 
     count: int
@@ -119,7 +123,7 @@ class Persons(_Frozen):
     not_itemised: bool = False
 
 
-class Entry(_Frozen):
+class Entry(_Frozen, frozen=True):
     """One line of the register. `time` is UTC seconds; `refers_to` a `seq` of the same shard."""
 
     v: int

@@ -1,0 +1,226 @@
+"""The register of one process: drafts in, durable entries out.
+
+An entry is durable when `append` returns, so what it says may happen after that. Nothing of a person goes
+into the log in clear: persons become commitments, parameters and literals are sealed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from guard import clock
+from guard.errors import Misuse, Refused
+from guard.model import Recipient
+from guard.register.entry import OUTCOMES, VERSION, Draft, Entry, Persons, Who, decided, touched
+from guard.register.log import MAX_LINE, Line, Log
+from guard.register.persons import Keys, commitment
+from guard.register.reader import entries
+from guard.register.seal import KeyFile, Sealer, seal
+from guard.register.verify import Report, verify
+from guard.wire import canonical
+
+if TYPE_CHECKING:
+    from guard.config import Settings
+    from guard.consent import Ledger
+
+_decode: Final = msgspec.json.Decoder(Entry).decode
+
+
+class Register:
+    """Appends to a shard of its own in `directory`. Safe for threads; a forked child opens its own shard.
+
+    `keys` gives the person keys, `sealer` holds the register's key. An entry names at most `itemise` persons;
+    above, it says how many they are. `wait` bounds in seconds how long an entry may take to be durable.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        holder: str,
+        keys: Keys,
+        sealer: Sealer,
+        itemise: int = 1_000,
+        wait: float = 5.0,
+        now: clock.Clock = clock.system,
+    ) -> None:
+        self.directory: Final = Path(directory)
+        self._holder = holder
+        self._keys = keys
+        self._sealer = sealer
+        self._itemise = itemise
+        self._wait = wait
+        self._now = now
+        self._closed = False
+        self._opening = threading.Lock()
+        self._shard: _Shard | None = None
+
+    @classmethod
+    def open(cls, settings: Settings, ledger: Ledger, *, now: clock.Clock = clock.system) -> Self:
+        """The register that the settings name."""
+        return cls(
+            settings.register_.directory,
+            holder=settings.holder,
+            keys=ledger.person_keys,
+            sealer=KeyFile(settings.register_.key_file),
+            itemise=settings.limits.itemise,
+            wait=settings.limits.register_wait,
+            now=now,
+        )
+
+    @property
+    def shard(self) -> str:
+        """The name of this process's shard; opens it if need be."""
+        return self._current().log.shard
+
+    def append(self, draft: Draft) -> int:
+        """Makes an entry durable and gives its number in this process's shard.
+
+        Refused GUARD-REGISTER if that is not sure: then nothing that the entry speaks of may be released.
+        """
+        shard = self._current()
+        self._check(draft, shard)
+        number = shard.log.append(self._line(draft, shard.log.shard))
+        if draft.kind == "intent":
+            shard.intents.add(number)
+        elif draft.kind in OUTCOMES and draft.refers_to is not None:
+            shard.intents.discard(draft.refers_to)
+        return number
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries of the directory, shard by shard; the shards of other processes too."""
+        return entries(self.directory)
+
+    def verify(self) -> Report:
+        """Checks every shard of the directory; see `guard.register.verify`."""
+        return verify(self.directory)
+
+    def close(self) -> None:
+        """Closes the shard. Appends afterwards are refused."""
+        with self._opening:
+            self._closed = True
+            if self._shard is not None and self._shard.pid == os.getpid():
+                self._shard.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _current(self) -> _Shard:
+        shard = self._shard
+        if shard is not None and shard.pid == os.getpid() and not self._closed:
+            return shard
+        with self._opening:
+            if self._closed:
+                raise Refused.own("GUARD-REGISTER", "It is closed.")
+            if self._shard is None or self._shard.pid != os.getpid():
+                self._shard = _Shard(Log(self.directory, wait=self._wait))
+            return self._shard
+
+    def _check(self, draft: Draft, shard: _Shard) -> None:
+        if draft.kind in OUTCOMES:
+            if draft.refers_to not in shard.intents:
+                raise Misuse("An outcome refers to an intent of this process that has no outcome yet.")
+        elif draft.refers_to is not None and not 0 <= draft.refers_to < shard.log.size:
+            raise Misuse("An entry refers to an earlier entry of this process.")
+
+    def _line(self, draft: Draft, shard: str) -> Line:
+        """The line of the entry, but for its number; refuses a draft that could not be read back."""
+        try:
+            encoded = canonical(self._entry(draft, shard))
+            _decode(encoded)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+            raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.") from None
+        if len(encoded) > MAX_LINE:
+            raise Refused.own("GUARD-REGISTER", "The entry is too long.")
+        before, _, after = encoded.partition(b',"seq":0,')
+        before += b',"seq":'
+        after = b"," + after
+        return lambda number: before + str(number).encode() + after
+
+    def _entry(self, draft: Draft, shard: str) -> Entry:
+        salt = secrets.token_urlsafe(16)
+        activity = draft.activity
+        recipient = activity.recipient if activity else draft.recipient
+        named = _actor_is_person(draft, recipient)
+        listed = draft.subjects if len(draft.subjects) <= self._itemise else ()
+        wanted = dict.fromkeys((*listed, *((draft.actor.id,) if named else ())))
+        keys = self._keys(tuple(wanted)) if wanted else {}
+        committed = {one: commitment(keys[one], salt, one) for one in wanted}
+        return Entry(
+            v=VERSION,
+            shard=shard,
+            seq=0,
+            kind=draft.kind,
+            time=int(self._now()),
+            salt=salt,
+            holder=self._holder,
+            actor=_who(draft, committed if named else {}),
+            operation=activity.operation if activity else None,
+            purpose=activity.purpose if activity else draft.purpose,
+            method=activity.method if activity else None,
+            recipient=recipient,
+            declared=activity.declared if activity else None,
+            basis=draft.basis or (activity.declared.basis if activity else None),
+            touched=touched(activity, draft.decision) if activity else (),
+            decision=decided(draft),
+            statement=draft.statement,
+            sealed=None if draft.sealed is None else seal(self._sealer, draft.sealed, shard, salt),
+            persons=_persons(draft, tuple(sorted({committed[one] for one in listed}))),
+            rows=draft.rows,
+            refers_to=draft.refers_to,
+            review=draft.review,
+            consent=draft.consent,
+        )
+
+
+class _Shard:
+    """A log, the process that may write it, and its intents that have no outcome yet."""
+
+    __slots__ = ("intents", "log", "pid")
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.pid = os.getpid()
+        self.intents: set[int] = set()
+
+
+def _actor_is_person(draft: Draft, recipient: Recipient | None) -> bool:
+    """Whether the actor's id may be the key of a person whom the data are about."""
+    if not draft.actor.id:
+        return False
+    return draft.actor.id in draft.subjects or recipient is None or recipient.kind == "subject"
+
+
+def _who(draft: Draft, committed: dict[str, str]) -> Who:
+    actor = draft.actor
+    person = committed.get(actor.id)
+    return Who(
+        kind=actor.kind,
+        id=actor.id if person is None else None,
+        person=person,
+        roles=tuple(sorted(set(actor.roles))),
+        unit=actor.unit,
+    )
+
+
+def _persons(draft: Draft, of: tuple[str, ...]) -> Persons | None:
+    if draft.persons is not None:
+        return Persons(count=draft.persons, not_itemised=True)
+    if not draft.subjects:
+        return None
+    if not of:
+        return Persons(count=len(set(draft.subjects)), not_itemised=True)
+    return Persons(count=len(of), of=of)
