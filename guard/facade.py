@@ -51,7 +51,11 @@ class Guard:
 
         Raises ConfigError with every problem found, Refused if the engine cannot be trusted.
         """
-        settings = Settings.load(path)
+        return cls.open(Settings.load(path), now=now)
+
+    @classmethod
+    def open(cls, settings: Settings, *, now: clock.Clock = clock.system) -> Guard:
+        """A guard from settings that were read already."""
         release = load(settings)
         try:
             ledger = Ledger.open(settings, release.decider, now=now)
@@ -196,9 +200,7 @@ class Guard:
             messages=release.messages,
         )
         limits = enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
-        road = enforce.read(
-            attempt, lambda decision: apply(plan, decision), acting.outcomes.append, limits
-        )
+        road = enforce.read(attempt, lambda decision: apply(plan, decision), acting.outcomes.append, limits)
         return drive.drive(
             road,
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
@@ -228,4 +230,3 @@ class Guard:
 
 NOBODY: Final = Actor(id="", kind="service")
 """Who acts where no context says."""
-

@@ -5,20 +5,29 @@ Immutable. An operation lives under the release it began with; activating anothe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
+from guard import catalogue
 from guard.catalogue import Catalogue
+from guard.config import Profile, Server, Settings
+from guard.engine import Engine, bundle, shipped
+from guard.engine.bundle import Bundle
+from guard.engine.cache import Cache
 from guard.engine.decider import Decider
+from guard.engine.embedded import Bounds, Embedded
+from guard.errors import ConfigError, Problem
 from guard.messages import Messages
 
 
 class Release(msgspec.Struct, frozen=True):
     """What one guard decides by.
 
-    `digests` names the sources of each layer and of the profile (`sha256:…`), `purposes` those that any
-    layer knows.
+    `digests` names the sources of each layer, of the profile and of the catalogue (`sha256:…`), `purposes`
+    those that the floor or the profile knows.
     """
 
     catalogue: Catalogue
@@ -26,3 +35,63 @@ class Release(msgspec.Struct, frozen=True):
     messages: Messages
     purposes: frozenset[str]
     digests: Mapping[str, str]
+
+
+def load(settings: Settings) -> Release:
+    """The release that a guard.yaml names; ConfigError or Refused says what cannot be trusted."""
+    declared = catalogue.load(settings.catalogue)
+    bundles = load_bundles(settings)
+    engine = _engine(settings, bundles)
+    limits = settings.limits
+    cache = Cache(limits.cache, limits.cache_per_actor)
+    layers = tuple(settings.layers.present())
+    return Release(
+        catalogue=declared,
+        decider=Decider(engine, layers, catalogue_digest=declared.digest, cache=cache),
+        messages=Messages({rule: words for one in bundles for rule, words in one.rules.items()}),
+        purposes=_purposes(bundles),
+        digests=MappingProxyType({**{one.layer: one.digest for one in bundles}, "catalogue": declared.digest}),
+    )
+
+
+def load_bundles(settings: Settings) -> tuple[Bundle, ...]:
+    """The bundle of each layer and of the profile, each in its place."""
+    bundles = []
+    for layer, source in settings.layers.present().items():
+        read = bundle.read(shipped.wasm(layer) if source == "builtin" else source)
+        if read.layer != layer:
+            problem = Problem(
+                str(source), 0, f"this is a bundle of the layer {read.layer}", f"name it at layers.{read.layer}"
+            )
+            raise ConfigError([problem])
+        bundles.append(read)
+    profile = Profile.load(settings.profile)
+    bundles.append(bundle.read(bundle.profile_bundle(profile.data()), str(settings.profile)))
+    return tuple(bundles)
+
+
+def _engine(settings: Settings, bundles: tuple[Bundle, ...]) -> Engine:
+    limits = settings.limits
+    if isinstance(settings.engine, Server):
+        # Imported on demand: opa_client costs 200 ms that the embedded engine does not need.
+        from guard.engine import server  # noqa: PLC0415
+
+        return server.connect(settings.engine, bundles, answer=limits.answer)
+    bounds = Bounds(
+        fuel=limits.fuel,
+        memory=limits.memory,
+        document=limits.input,
+        answer=limits.answer,
+        instances=limits.engines,
+        wait=limits.engine_wait,
+    )
+    return Embedded(bundles, bounds)
+
+
+def _purposes(bundles: Iterable[Bundle]) -> frozenset[str]:
+    found: set[str] = set()
+    for one in bundles:
+        if one.layer in {"floor", "profile"}:
+            purposes: Any = one.data.get("purposes", {})
+            found.update(purposes)
+    return frozenset(found)

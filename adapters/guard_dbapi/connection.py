@@ -125,4 +125,3 @@ class GuardedConnection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._raw.end(commit=kind is None)
-

@@ -23,13 +23,22 @@ class GuardedCursor:
     known when the last was released.
     """
 
-    __slots__ = ("_batches", "_cache", "_closed", "_connection", "_description", "_guard", "_raw", "_rows", "arraysize")
+    __slots__ = (
+        "_batches",
+        "_cache",
+        "_closed",
+        "_connection",
+        "_description",
+        "_guard",
+        "_raw",
+        "_rows",
+        "_statement",
+        "arraysize",
+    )
 
     rowcount = -1
 
-    def __init__(
-        self, connection: GuardedConnection, raw: Raw, guard: Guard, cache: guard_sql.PlanCache
-    ) -> None:
+    def __init__(self, connection: GuardedConnection, raw: Raw, guard: Guard, cache: guard_sql.PlanCache) -> None:
         self._connection = connection
         self._raw = raw
         self._guard = guard
@@ -37,6 +46,7 @@ class GuardedCursor:
         self._batches: Iterator[list[Row]] = iter(())
         self._rows: deque[Row] = deque()
         self._description: tuple[tuple[Any, ...], ...] | None = None
+        self._statement: str | None = None
         self._closed = False
         self.arraysize = 1
 
@@ -50,6 +60,11 @@ class GuardedCursor:
         """One 7-tuple a visible column, the name first; None before a statement."""
         return self._description
 
+    @property
+    def statement(self) -> str | None:
+        """The guarded statement that ran last, without its parameters; None if none did."""
+        return self._statement
+
     def execute(self, sql: str, parameters: Any = ()) -> Self:
         """Decides, rewrites and runs one statement; the first rows are registered and ready when it returns."""
         if self._closed:
@@ -57,6 +72,7 @@ class GuardedCursor:
         self._rows.clear()
         self._batches = iter(())
         self._description = None
+        self._statement = None
         try:
             plan = self._cache.plan(sql)
         except Refused as refused:
@@ -74,6 +90,7 @@ class GuardedCursor:
             nonlocal columns
             guarded = self._cache.apply(plan, decision)
             columns = guarded.columns
+            self._statement = guarded.text
             return guarded
 
         if plan.public:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
 import guard_dbapi
+from guard.config import Settings
 from guard.demo import bank
 from guard.errors import Refused
 from guard.facade import Guard
+from guard.messages import Messages
 from guard.model import Actor
 
 LIN: Final = Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3")
@@ -41,6 +43,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     message: str
     clauses: dict[str, str]
+    sentences: dict[str, str]
     remedy: tuple[str, ...]
     entry: int | None
     columns: tuple[str, ...]
@@ -59,17 +62,16 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     detail: Detail
 
 
-def open_bank(folder: Path, prepare: Callable[[Path], Path] = lambda file: file) -> Guard:
-    """Makes the example bank in an empty folder and opens its guard, all consents recorded.
+def make_bank(folder: Path) -> Path:
+    """Makes the example bank in an empty folder; its guard.yaml."""
+    return bank.build(folder)
 
-    `prepare` may change the documents before they are loaded (another engine, another policy); it is given
-    the guard.yaml and returns the one to load.
-    """
-    guard = Guard.load(prepare(bank.build(folder)))
+
+def open_bank(settings: Settings) -> Guard:
+    """Opens the guard of an example bank and records everybody's consents, the unlawful ones too: they are refused."""
+    guard = Guard.open(settings)
     try:
-        guard.consents.record_many(bank.consents(), refused="keep")
-        for consent_id, at in bank.withdrawals():
-            guard.consents.withdraw(consent_id, at=at)
+        bank.record(guard.consents)
     except BaseException:
         guard.close()
         raise
@@ -79,10 +81,10 @@ def open_bank(folder: Path, prepare: Callable[[Path], Path] = lambda file: file)
 class Tour:
     """Plays the steps on an open bank, in order."""
 
-    def __init__(self, guard: Guard, database: Path) -> None:
+    def __init__(self, guard: Guard) -> None:
         self._guard = guard
         connect = guard_dbapi.wrap(sqlite3.connect, guard, dialect="sqlite")
-        self._connection = connect(str(database))
+        self._connection = connect(str(guard.settings.database.sqlite_file))
 
     def steps(self) -> Iterator[Step]:
         """Each step as it was played."""
@@ -119,7 +121,7 @@ class Tour:
                     who=who,
                     what=what,
                     message=refused.explain(),
-                    clauses=_clauses(messages, refused.rules),
+                    **_words(messages, refused.rules),
                     remedy=refused.remedy,
                     entry=refused.entry,
                     columns=(),
@@ -138,7 +140,7 @@ class Tour:
                 who=who,
                 what=what,
                 message=f"{outcome.rows} rows were released after register entry {outcome.entry}.",
-                clauses=_clauses(messages, outcome.rules),
+                **_words(messages, outcome.rules),
                 remedy=(),
                 entry=outcome.entry,
                 columns=tuple(column[0] for column in cursor.description or ()),
@@ -147,5 +149,9 @@ class Tour:
         )
 
 
-def _clauses(messages: Any, rules: tuple[str, ...]) -> dict[str, str]:
-    return {rule: message.clause for rule in rules if (message := messages.get(rule)) is not None}
+def _words(messages: Messages, rules: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    known = {rule: message for rule in rules if (message := messages.get(rule)) is not None}
+    return {
+        "clauses": {rule: message.clause for rule, message in known.items()},
+        "sentences": {rule: message.en for rule, message in known.items()},
+    }

@@ -1,0 +1,71 @@
+"""The command tree, and what each kind of failure means for the shell."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+import click
+import typer
+
+from guard.cli import check, decide, demo, opa, policy, show
+from guard.errors import ConfigError, Held, Misuse, Refused
+
+DONE: Final = 0
+WRONG: Final = 1
+MISUSE: Final = 2
+DENIED: Final = 3
+HELD: Final = 4
+CRASH: Final = 70
+
+app = typer.Typer(
+    name="guard",
+    help="Keeps programs that touch personal data inside the law.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("check")(check.check)
+app.command("decide")(decide.decide)
+app.add_typer(policy.app, name="policy")
+app.add_typer(opa.app, name="opa")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; its exit code."""
+    try:
+        return _run(arguments)
+    except click.exceptions.Abort:
+        return MISUSE
+    except click.ClickException as error:
+        error.show()
+        return MISUSE
+    except ConfigError as error:
+        show.problems(error.problems)
+        return WRONG
+    except Held as held:
+        show.refusal(held)
+        return HELD
+    except Refused as refused:
+        show.refusal(refused)
+        return DENIED
+    except Misuse as misuse:
+        show.failure(str(misuse))
+        return MISUSE
+    except Exception as error:  # noqa: BLE001 -- the last line of the program
+        if os.environ.get("GUARD_DEBUG"):
+            traceback.print_exc()
+        show.failure(
+            f"guard failed: {type(error).__name__}. Nothing was released. Set GUARD_DEBUG=1 to see where, "
+            "and please report it."
+        )
+        return CRASH
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(app)
+    result = command.main(args=list(arguments), prog_name="guard", standalone_mode=False)
+    return result if isinstance(result, int) else DONE

@@ -1,0 +1,41 @@
+"""`guard check`: everything that can be found wrong before a program runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guard import check as checks
+from guard.cli import show
+from guard.demo import examples
+from guard.errors import Misuse
+
+WRONG = 1
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="The guard.yaml.")] = Path("guard.yaml"),
+    example: Annotated[str | None, typer.Option(help="bank or agency: a shipped example instead.")] = None,
+    json: show.Json = False,
+) -> int:
+    """Looks at guard.yaml, catalogue, profile, policies and database. Exit 1 if anything is wrong."""
+    if example is not None:
+        if example not in examples.HOLDERS:
+            raise typer.BadParameter(f"is one of {', '.join(examples.HOLDERS)}", param_hint="--example")
+        config = examples.HOLDERS[example]
+    elif not config.exists():
+        raise Misuse(f"There is no {config}. Name a guard.yaml, or take a shipped one with --example bank.")
+    report = checks.check(config)
+    if json:
+        for level, found in (("error", report.errors), ("warning", report.warnings)):
+            for problem in found:
+                show.json_line({"level": level, **{f: getattr(problem, f) for f in problem.__struct_fields__}})
+    else:
+        show.problems(report.errors)
+        for problem in report.warnings:
+            show.err.print(show.plain(f"warning: {problem}"), style="yellow")
+        if not report.errors:
+            show.out.print(show.plain(f"{config}: nothing wrong"), style="green")
+    return WRONG if report.errors else 0

@@ -1,0 +1,48 @@
+"""`guard opa`: a real opa on this machine, and a server that runs a guard's policies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guard import opa as real
+from guard import release
+from guard.cli import show
+from guard.config import Settings
+from guard.engine import bundle, shipped
+from guard.errors import ConfigError, Problem
+
+app = typer.Typer(help="The real OPA: install it, or serve policies with it.", no_args_is_help=True)
+
+
+@app.command()
+def install(json: show.Json = False) -> int:
+    """Brings an opa: from PATH, else by the Go toolchain, else the official release with its checksum."""
+    path = real.install()
+    version = real.version(path)
+    if json:
+        show.json_line({"opa": str(path), "version": version})
+    else:
+        show.out.print(show.plain(f"{path}  {version}"))
+    return 0
+
+
+@app.command()
+def bundles(
+    to: Annotated[Path, typer.Argument(help="The folder they go to.")],
+    config: Annotated[Path, typer.Option(help="The guard.yaml.")] = Path("guard.yaml"),
+    json: show.Json = False,
+) -> int:
+    """Writes what an OPA server of this guard.yaml loads: one rego bundle a layer, and the profile."""
+    settings = Settings.load(config)
+    to.mkdir(parents=True, exist_ok=True)
+    for one in release.load_bundles(settings):
+        path = to / f"{one.layer}.tar.gz"
+        path.write_bytes(rego_form(one))
+        if json:
+            show.json_line({"bundle": str(path), "layer": one.layer, "digest": one.digest})
+        else:
+            show.out.print(show.plain(f"{path}  {one.digest}"))
+    return 0

@@ -1,0 +1,60 @@
+"""What the commands print: rich for people, one JSON object a line for programs.
+
+`--json` output goes to standard output and nothing else does; failures go to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from guard.errors import Problem, Refused
+
+out: Final = Console(highlight=False, soft_wrap=False)
+err: Final = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Lang = Annotated[str, typer.Option("--lang", help="en or zh.")]
+
+
+def json_line(value: Any) -> None:
+    """One object as one line of JSON."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def plain(text: str) -> Text:
+    """Text from outside as it is: no markup, no terminal control characters."""
+    return Text("".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text))
+
+
+def failure(text: str) -> None:
+    """One sentence about what went wrong."""
+    err.print(plain(text), style="red")
+
+
+def problems(found: Sequence[Problem]) -> None:
+    """Each problem with its place and remedy."""
+    for problem in found:
+        where = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        err.print(plain(where), style="bold")
+        err.print(plain(f"  {problem.message}"), style="red")
+        err.print(plain(f"  → {problem.remedy}"), style="green")
+
+
+def refusal(refused: Refused) -> None:
+    """A refusal with its rules and what would be allowed."""
+    err.print(plain(refused.explain()), style="red")
+
+
+def language(lang: str) -> Any:
+    """`en` or `zh`, or a usage error."""
+    if lang not in {"en", "zh"}:
+        raise typer.BadParameter("is en or zh", param_hint="--lang")
+    return lang
