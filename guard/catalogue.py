@@ -17,11 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from guard import documents
 from guard.documents import Document, Finding, FrozenMap, Inconsistent, Name, Strict
-from guard.errors import ConfigError
 from guard.model import Item, Role
 
 SourceName: TypeAlias = Annotated[Name, Field(pattern=r"^[^\s:.]+:\S.*$")]
@@ -202,14 +201,8 @@ def _raise(findings: Iterable[Finding]) -> None:
         raise Inconsistent(found)
 
 
-def load(raw: Mapping[str, Any]) -> Catalogue:
-    """A catalogue from data; ConfigError without lines says what is wrong. `read` is for files."""
-    try:
-        return Catalogue.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(documents.problems(error, Document("catalogue", raw, {}), Catalogue)) from None
-
-
-def read(path: Path) -> Catalogue:
-    """The catalogue in a YAML or JSON file; ConfigError with file, line and remedy of all that is wrong."""
-    return documents.model(documents.read(path), Catalogue)
+def load(source: Path | Mapping[str, Any]) -> Catalogue:
+    """The catalogue in a YAML or JSON file, or in data; ConfigError with place and remedy of all that is wrong."""
+    if isinstance(source, Path):
+        return documents.model(documents.read(source), Catalogue)
+    return documents.model(Document("catalogue", source, {}), Catalogue)

@@ -18,7 +18,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from guard import clock
-from guard.consent import ConsentRecord
+from guard.consent import ConsentRecord, Ledger
 from guard.errors import Misuse
 from guard.model import Consent, Notice
 
@@ -94,6 +94,13 @@ def withdrawals(path: Path, day: date) -> Iterator[tuple[str, int]]:
     for row in _consent_rows(path):
         if row["withdrawn:days_ago"]:
             yield row["consent_id"], _moment(day, row["withdrawn:days_ago"])
+
+
+def record(ledger: Ledger, given: Iterable[ConsentRecord], ended: Iterable[tuple[str, int]]) -> None:
+    """Records consents in one batch, then what was withdrawn since. A void consent is kept and makes no grant."""
+    ledger.record_many(given)
+    for consent_id, moment in ended:
+        ledger.withdraw(consent_id, at=moment)
 
 
 def _consent_rows(path: Path) -> Iterator[dict[str, str]]:

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from guard.consent import ConsentRecord
+from guard.consent import ConsentRecord, Ledger
 from guard.demo import tables
 
 HERE: Final = Path(__file__).parent
@@ -30,6 +30,11 @@ def build(folder: Path, day: date | None = None) -> Path:
         **{name: tables.rows(DATA / f"{name}.csv", day) for name in ("loan_case", "loan", "branch")},
     }
     return tables.build(HERE, folder, DATABASE, made)
+
+
+def record(ledger: Ledger, day: date | None = None) -> None:
+    """Records everybody's consents, void ones too, and what was withdrawn since."""
+    tables.record(ledger, consents(day), withdrawals(day))
 
 
 def consents(day: date | None = None) -> Iterator[ConsentRecord]:
