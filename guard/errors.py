@@ -116,6 +116,10 @@ class Refused(GuardError):
         }
 
 
+class UnsafeWarning(UserWarning):
+    """A protection was switched off by name; the message says which."""
+
+
 class Held(Refused):
     """The operation waits for the approval of another person; nothing was released."""
 
