@@ -628,8 +628,7 @@ def _forked() -> None:
         store.forked()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_forked)
 
 
 def _address(url: str | URL) -> URL:

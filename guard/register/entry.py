@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,8 @@ from guard.model import (
 )
 
 VERSION: Final = 1
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 Kind: TypeAlias = Literal["read", "intent", "done", "failed", "rolled_back", "denied", "held", "consent"]
 """A read is one released batch. An `intent` comes before the effect of a write; `done`, `failed` and
@@ -118,7 +120,7 @@ class Sealed(_Frozen, frozen=True):
 class Persons(_Frozen, frozen=True):
     """Whom the operation met: one commitment a person, sorted, or only how many (`not_itemised`)."""
 
-    count: int
+    count: Count
     of: tuple[str, ...] = ()
     not_itemised: bool = False
 
@@ -128,9 +130,9 @@ class Entry(_Frozen, frozen=True):
 
     v: int
     shard: str
-    seq: int
+    seq: Count
     kind: Kind
-    time: int
+    time: Count
     salt: str
     holder: str
     actor: Who
@@ -145,8 +147,8 @@ class Entry(_Frozen, frozen=True):
     statement: str | None = None
     sealed: Sealed | None = None
     persons: Persons | None = None
-    rows: int | None = None
-    refers_to: int | None = None
+    rows: Count | None = None
+    refers_to: Count | None = None
     review: str | None = None
     consent: str | None = None
 

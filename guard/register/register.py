@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +63,7 @@ class Register:
         self._closed = False
         self._opening = threading.Lock()
         self._shard: _Shard | None = None
+        _OPEN.add(self)
 
     @classmethod
     def open(cls, settings: Settings, ledger: Ledger, *, now: clock.Clock = clock.system) -> Self:
@@ -129,6 +131,13 @@ class Register:
                 self._shard = _Shard(Log(self.directory, wait=self._wait))
             return self._shard
 
+    def forked(self) -> None:
+        """In a forked child: the parent's shard and locks are left alone; the next entry opens a new shard."""
+        self._opening = threading.Lock()
+        if self._shard is not None:
+            self._shard.log.abandon()
+            self._shard = None
+
     def _check(self, draft: Draft, shard: _Shard) -> None:
         if draft.kind in OUTCOMES:
             if draft.refers_to not in shard.intents:
@@ -141,7 +150,7 @@ class Register:
         try:
             encoded = canonical(self._entry(draft, shard))
             _decode(encoded)
-        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+        except (msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
             raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.") from None
         if len(encoded) > MAX_LINE:
             raise Refused.own("GUARD-REGISTER", "The entry is too long.")
@@ -195,6 +204,17 @@ class _Shard:
         self.log = log
         self.pid = os.getpid()
         self.intents: set[int] = set()
+
+
+_OPEN: weakref.WeakSet[Register] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for register in tuple(_OPEN):
+        register.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _actor_is_person(draft: Draft, recipient: Recipient | None) -> bool:
