@@ -26,6 +26,9 @@ from guard.model import Item, Role
 SourceName: TypeAlias = Annotated[Name, Field(pattern=r"^[^\s:.]+:\S.*$")]
 FieldType: TypeAlias = Literal["text", "integer", "number", "boolean", "date", "timestamp", "json", "binary"]
 
+Statement: TypeAlias = Annotated[str, Field(max_length=500, pattern=r"\S")]
+"""A sentence for people: not blank, at most 500 characters."""
+
 SUBJECT_TYPES: Final = frozenset({"text", "integer"})
 """The types that a person's key can have: they have one canonical text."""
 
@@ -121,8 +124,8 @@ _ONE_OF_FIELDS: Final = "add the column to fields, or name one of them"
 class Public(Strict):
     """A source declared to hold no personal data: who says so, why, and which columns it has."""
 
-    reason: Annotated[str, Field(min_length=1)]
-    owner: Annotated[str, Field(min_length=1)]
+    reason: Statement
+    owner: Statement
     fields: FrozenMap[Name, FieldType] = Field(min_length=1)
 
     @model_validator(mode="after")

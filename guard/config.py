@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from guard import documents
-from guard.documents import FrozenMap, Name, Strict
+from guard.documents import Finding, FrozenMap, Inconsistent, Name, Strict
 
 FILE: Final = "guard.yaml"
 
@@ -63,6 +63,8 @@ def _url(raw: str, info: ValidationInfo) -> str:
     head, _, rest = raw.partition(":///")
     if not rest or rest.startswith(":memory:"):
         raise ValueError("is a database in memory, to which the ledger cannot open a connection of its own")
+    if "?" in rest or rest.startswith("file:"):
+        raise ValueError("has a query: name the file alone, as in sqlite:///bank.db")
     return f"{head}:///{_folder(info) / rest}"
 
 
@@ -117,6 +119,14 @@ class Database(Strict):
     url: Annotated[str, AfterValidator(_url)]
     schemas: FrozenMap[Name, Name] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Database:
+        if len(set(self.schemas.values())) < len(self.schemas):
+            raise Inconsistent(
+                [Finding(("schemas",), "two schemas of the database are one of the catalogue", "give each its own")]
+            )
+        return self
+
     @property
     def dialect(self) -> str:
         """The SQL dialect as guard_sql names it."""
@@ -125,7 +135,7 @@ class Database(Strict):
     @property
     def sqlite_file(self) -> Path | None:
         """The file of an SQLite database, else None."""
-        return Path(self.url.partition(":///")[2].partition("?")[0]) if self.dialect == "sqlite" else None
+        return Path(self.url.partition(":///")[2]) if self.dialect == "sqlite" else None
 
 
 class Register(Strict):
@@ -173,11 +183,27 @@ class Limits(Strict):
     ledger_wait: Seconds = 5.0
     """How long the ledger waits for a locked database (seconds)."""
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Limits:
+        pairs = (
+            ("cache_per_actor", self.cache_per_actor, "cache", self.cache),
+            ("batch", self.batch, "itemise", self.itemise),
+            ("batch", self.batch, "buffered", self.buffered),
+        )
+        findings = [
+            Finding((low,), f"{low} ({less}) is more than {high} ({more})", f"lower {low}, or raise {high}")
+            for low, less, high, more in pairs
+            if less > more
+        ]
+        if findings:
+            raise Inconsistent(findings)
+        return self
+
 
 class Settings(Strict):
     """guard.yaml."""
 
-    version: Literal[1]
+    version: Annotated[int, Field(ge=1, le=1)]  # not Literal[1], which is also true
     holder: Annotated[Name, Field(pattern=r"^[^\s:.]+$")]
     zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
     catalogue: FilePath

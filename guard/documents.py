@@ -13,6 +13,7 @@ line and remedy.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -331,13 +332,17 @@ def _json(raw: bytes, text: str, file: str) -> Document:
         line, message = _json_fault(text, error)
         raise ConfigError([Problem(file, line, f"is not strict JSON: {message}", "mend it there")]) from None
     lines, _ = _json_lines(text)
-    if _depth(lines) > MAX_DEPTH:
-        raise ConfigError([Problem(file, 0, f"nested deeper than {MAX_DEPTH} levels", "flatten it")])
+    if max(map(len, lines)) > MAX_DEPTH:
+        raise ConfigError([Problem(file, 1, f"nested deeper than {MAX_DEPTH} levels", "flatten it")])
+    found = [
+        Problem(file, text.count("\n", 0, token.start()) + 1, f"the text {message}", remedy)
+        for token in _JSON_TOKEN.finditer(text)
+        if "\\" in token[0]
+        for message, remedy in _characters(json.loads(token[0]))
+    ]
+    if found:
+        raise ConfigError(found)
     return Document(file=file, data=data, lines=MappingProxyType(lines))
-
-
-def _depth(lines: Mapping[Place, int]) -> int:
-    return max(len(place) for place in lines)
 
 
 def _json_fault(text: str, error: NotStrict) -> tuple[int, str]:
@@ -380,7 +385,7 @@ def _json_lines(text: str) -> tuple[dict[Place, int], list[tuple[str, int]]]:
             place = ()
             lines[()] = line
         elif stack[-1][1] and key is None:
-            key = str(msgspec.json.decode(word))
+            key = str(json.loads(word))
             place = (*stack[-1][0], key)
             if place in lines:
                 repeated.append((key, line))
