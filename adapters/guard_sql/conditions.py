@@ -1,0 +1,254 @@
+"""Conditions as SQL: the one implementation of what must hold for a person.
+
+A condition compiles to an expression over the row `t` of a guarded table. Values come in as parameters
+named `g_…`, bound from `model.Facts`; what the policy wrote (categories, legal bases, values of facts)
+stands in the text, since the text is cached by the decision.
+
+Three habits keep the text sound. Every table is qualified by its schema, so that no temporary table stands
+in. Keys compare as canonical text in binary collation: a column's own collation or affinity never makes
+two persons one; the native comparison beside it is there for the index alone and can only narrow. And no
+expression can fail over a value, since the planner may run it before any filter.
+
+A row has the persons of its subject columns. A grant is asked for every person of the row; a relation and
+`self` speak of the row's first subject, the person that the row is about. A person declared by the context
+is one of the row's persons (`declared`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from guard.catalogue import Source
+from guard.errors import Refused
+from guard.model import (
+    AllCondition,
+    AnyCondition,
+    Assurance,
+    Condition,
+    FactCondition,
+    Facts,
+    GrantCondition,
+    RelationCondition,
+    Scalar,
+    SelfCondition,
+)
+from guard.periods import Period
+from guard_sql.world import Table, World, quoted
+
+ROW: Final = "t"
+"""The alias of the guarded row in a template."""
+
+_OPERATORS: Final[Mapping[str, str]] = MappingProxyType(
+    {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+)
+_ASSURANCE: Final[tuple[Assurance, ...]] = ("asserted", "observed", "proved")
+_LARGEST: Final = 2**63 - 1
+
+_AGO: Final = "g_ago_"
+
+_FACTS: Final[Mapping[str, Callable[[Facts], str | int | None]]] = MappingProxyType(
+    {
+        "g_actor": lambda facts: facts.actor,
+        "g_actor_number": lambda facts: number(facts.actor),
+        "g_subject": lambda facts: facts.subject,
+        "g_subject_number": lambda facts: None if facts.subject is None else number(facts.subject),
+        "g_purpose": lambda facts: facts.purpose,
+        "g_operation": lambda facts: facts.operation,
+        "g_recipient": lambda facts: facts.recipient,
+        "g_judged": lambda facts: facts.judged,
+        "g_now": lambda facts: facts.seconds,
+    }
+)
+
+
+def value(name: str, facts: Facts) -> str | int | None:
+    """What a parameter of the guard is bound to; NULL where the facts have none, which no row equals."""
+    if name.startswith(_AGO):
+        return Period.parse(name.removeprefix(_AGO)).before(date.fromisoformat(facts.date)).isoformat()
+    return _FACTS[name](facts)
+
+
+def number(key: str) -> int | None:
+    """A key as the integer of which it is the canonical text, or None."""
+    digits = key.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or (digits[0] == "0" and key != "0") or len(digits) > 19:
+        return None
+    made = int(key)
+    return made if -_LARGEST - 1 <= made <= _LARGEST else None
+
+
+class Rows:
+    """Compiles conditions on the rows of one table; collects the parameters and tables that they need."""
+
+    def __init__(self, table: Table, entry: Source, world: World) -> None:
+        self.table = table
+        self._entry = entry
+        self._world = world
+        self.parameters: set[str] = set()
+        self.tables: set[tuple[str, str]] = {(table.schema, table.name)}
+        self._subjects = table.subjects(entry)
+        self._ledger = world.dialect.ledger
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The distinct subject columns of the row, the first one first."""
+        return tuple(column for column, _ in self._subjects)
+
+    def present(self) -> str:
+        """Every person that the row must be about is named, by text or an integer: else it is hidden."""
+        parts = []
+        for column, optional in self._subjects:
+            named = f"typeof({_of(ROW, column)}) IN ('integer', 'text')"
+            parts.append(f"({_of(ROW, column)} IS NULL OR {named})" if optional else named)
+        return " AND ".join(parts)
+
+    def declared(self) -> str:
+        """At least one person of the row is the one that the context declares."""
+        return "(" + " OR ".join(self._is(column, "g_subject") for column in self.subjects) + ")"
+
+    def sql(self, condition: Condition) -> str:
+        """The condition as an expression that holds for the rows it allows, and fails closed on NULL."""
+        match condition:
+            case AllCondition():
+                return self._junction(" AND ", condition.conditions, "1 = 1")
+            case AnyCondition():
+                return self._junction(" OR ", condition.conditions, "1 = 0")
+            case GrantCondition():
+                return "(" + " AND ".join(self._grants(condition)) + ")"
+            case RelationCondition():
+                return self._relation(condition)
+            case SelfCondition():
+                return self._is(self.subjects[0], "g_actor")
+            case FactCondition():
+                return self._fact(condition)
+            case _:
+                assert_never(condition)
+
+    def _junction(self, joint: str, parts: tuple[Condition, ...], empty: str) -> str:
+        return "(" + joint.join(self.sql(part) for part in parts) + ")" if parts else f"({empty})"
+
+    def _parameter(self, name: str) -> str:
+        self.parameters.add(name)
+        return f":{name}"
+
+    def _is(self, column: str, parameter: str) -> str:
+        """The column is the person of a parameter: natively for the index, and exactly."""
+        native = parameter + "_number" if self.table.types[column] == "integer" else parameter
+        place = _of(ROW, column)
+        return f"({place} = {self._parameter(native)} AND {exact(place)} = {self._parameter(parameter)})"
+
+    # --- grants -----------------------------------------------------------------------------------
+
+    def _grants(self, condition: GrantCondition) -> list[str]:
+        made = []
+        for column, optional in self._subjects:
+            place = _of(ROW, column)
+            granted = self._grant(condition, exact(place))
+            made.append(f"({place} IS NULL OR {granted})" if optional else granted)
+        return made
+
+    def _grant(self, condition: GrantCondition, person: str) -> str:
+        live = (
+            f"g.valid_from <= {self._parameter('g_now')} AND g.valid_until > {self._parameter('g_now')} "
+            "AND g.withdrawn_at IS NULL"
+        )
+        of = (
+            f"g.subject = {person} AND g.purpose = {self._parameter('g_purpose')} "
+            f"AND g.recipient = {self._parameter('g_recipient')}"
+        )
+        ended = f"(g.withdrawn_at IS NOT NULL OR g.valid_until <= {self._parameter('g_now')})"
+        covered = f"s.scope = g.scope AND s.operation = {self._parameter('g_operation')}"
+        if condition.category is not None:
+            covered += f" AND s.category = {text(condition.category)}"
+        asked = [
+            of,
+            f"g.judged = {self._parameter('g_judged')}",
+            ended if condition.ended else live,
+            f"NOT (g.assurance = 0 AND g.recorder = {self._parameter('g_actor')})",
+            f"EXISTS (SELECT 1 FROM {self._of_ledger('guard_scope')} AS s WHERE {covered})",
+        ]
+        if condition.separate:
+            asked.append("g.separate = 1")
+        if condition.written:
+            asked.append("g.written = 1")
+        if condition.assurance != "asserted":
+            asked.append(f"g.assurance >= {_ASSURANCE.index(condition.assurance)}")
+        if condition.basis:
+            asked.append(f"g.basis IN ({', '.join(text(basis) for basis in condition.basis)})")
+        grants = self._of_ledger("guard_grant")
+        made = f"EXISTS (SELECT 1 FROM {grants} AS g WHERE {' AND '.join(asked)})"
+        if condition.ended:
+            # A person with any live grant for this purpose is not one whose consent has ended.
+            made = f"({made} AND NOT EXISTS (SELECT 1 FROM {grants} AS g WHERE {of} AND {live}))"
+        return made
+
+    def _of_ledger(self, name: str) -> str:
+        self.tables.add((self._ledger, name))
+        return f"{quoted(self._ledger)}.{name}"
+
+    # --- relations and facts ----------------------------------------------------------------------
+
+    def _relation(self, condition: RelationCondition) -> str:
+        relation = self._entry.relations.get(condition.name)
+        target = self._world.source(relation.source) if relation else None
+        if relation is None or target is None:
+            raise Refused.own("GUARD-DECISION-NAME", f"The relation {condition.name} has no table in this database.")
+        self.tables.add((target.schema, target.name))
+        person, subject, actor = _of(ROW, self.subjects[0]), _of("r", relation.subject), _of("r", relation.actor)
+        by = self._parameter("g_actor")
+        asked = [f"{subject} = {person}", f"{exact(subject)} = {exact(person)}", f"{actor} = {by}", f"{exact(actor)} = {by}"]
+        asked += [_compare(_of("r", column), "eq", wanted) for column, wanted in relation.where.items()]
+        return f"EXISTS (SELECT 1 FROM {target.sql} AS r WHERE {' AND '.join(asked)})"
+
+    def _fact(self, condition: FactCondition) -> str:
+        column = self._entry.facts.get(condition.name)
+        if column is None:
+            raise Refused.own("GUARD-DECISION-NAME", f"The fact {condition.name} is not in the catalogue.")
+        place = _of(ROW, column)
+        if condition.ago is not None:
+            made = self._ago(condition, place, self.table.types[column])
+        elif condition.value is not None:
+            made = _compare(place, condition.operator, condition.value)
+        else:
+            raise Refused.own("GUARD-DECISION-CONDITION")
+        return f"({place} IS NULL OR {made})" if condition.or_absent else made
+
+    def _ago(self, condition: FactCondition, place: str, field_type: str) -> str:
+        """Compares the day of a date or timestamp with a day bound by the guard. What is no ISO date is hidden."""
+        if field_type not in ("date", "timestamp"):
+            raise Refused.own("GUARD-DECISION-CONDITION", f"The fact {condition.name} is not a date.")
+        day = self._parameter(_AGO + (condition.ago or ""))
+        form = "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]" + ("'" if field_type == "date" else "*'")
+        return (
+            f"(typeof({place}) = 'text' AND {place} GLOB {form} "
+            f"AND substr({place}, 1, 10) {_OPERATORS[condition.operator]} {day})"
+        )
+
+
+def exact(place: str) -> str:
+    """A column as canonical text that compares byte by byte. A cast alone would keep the column's collation."""
+    return f"CAST({place} AS TEXT) COLLATE BINARY"
+
+
+def text(literal: str) -> str:
+    """A text literal. A NUL would end SQLite's reading of the statement."""
+    if "\0" in literal:
+        raise Refused.own("GUARD-DECISION-CONDITION")
+    return "'" + literal.replace("'", "''") + "'"
+
+
+def _of(alias: str, column: str) -> str:
+    return f"{alias}.{quoted(column)}"
+
+
+def _compare(place: str, operator: str, wanted: Scalar) -> str:
+    """The column has the value's own kind and compares with it: in SQLite any text is above any number."""
+    sign = _OPERATORS[operator]
+    if isinstance(wanted, str):
+        return f"(typeof({place}) = 'text' AND {place} {sign} {text(wanted)} COLLATE BINARY)"
+    if not -_LARGEST - 1 <= wanted <= _LARGEST:
+        raise Refused.own("GUARD-DECISION-CONDITION")
+    return f"(typeof({place}) IN ('integer', 'real') AND {place} {sign} {int(wanted)})"

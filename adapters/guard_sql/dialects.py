@@ -1,0 +1,111 @@
+"""What differs between databases, as data: the one place a new dialect adds its names to.
+
+A dialect lists what it lets through. A node type, an argument, a function or a cast that is not in these
+tables is refused, whatever it may do. `masks` and `conditions` hold the SQL forms that the guard itself
+writes, one table a dialect.
+
+Functions of SQLite are listed only if no argument makes them fail: the planner may run an expression of
+the statement before the guard's own row filter, and an error, or its absence, would then tell a hidden
+value. So no `abs` (it fails on the smallest integer), no JSON functions, no `replace` (it can outgrow the
+longest string). `sum` can overflow, but aggregates run after the filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+import sqlglot
+from sqlglot import exp
+
+from guard.errors import Misuse
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """One SQL dialect as the guard reads and writes it."""
+
+    name: str
+    functions: Mapping[type[exp.Expression], frozenset[str]]
+    """Scalar functions that cannot fail over a value, each with the arguments it may have."""
+    aggregates: Mapping[type[exp.Expression], frozenset[str]]
+    unnamed: Mapping[str, bool]
+    """Functions that sqlglot has no type for, in lower case: whether each is an aggregate."""
+    casts: frozenset[Any]
+    """Types that `CAST` may name: those that cannot fail and keep their name through the generator."""
+    nulls: Mapping[str, Any]
+    """A field type of the catalogue -> the SQL type of the NULL that stands for a dropped field."""
+    reserved: tuple[str, ...]
+    """Beginnings of table names that no statement may name, in lower case."""
+    ledger: str
+    """The schema of the consent ledger's tables."""
+    schemas_hidden: frozenset[str]
+    """Schemas of the session itself, which could shadow a table of the database."""
+
+    @cached_property
+    def engine(self) -> sqlglot.Dialect:
+        """sqlglot's own object, made once."""
+        return sqlglot.Dialect.get_or_raise(self.name)
+
+    def null(self, field_type: str) -> exp.Cast:
+        """The typed NULL of a dropped field."""
+        return exp.Cast(this=exp.Null(), to=exp.DataType(this=self.nulls[field_type], nested=False))
+
+
+_THIS: Final = frozenset({"this"})
+
+SQLITE: Final = Dialect(
+    name="sqlite",
+    functions=MappingProxyType(
+        {
+            exp.Lower: _THIS,
+            exp.Upper: _THIS,
+            exp.Length: _THIS,
+            exp.Coalesce: frozenset({"this", "expressions"}),
+            exp.Nullif: frozenset({"this", "expression"}),
+            exp.Substring: frozenset({"this", "start", "length"}),
+            exp.Trim: frozenset({"this", "expression", "position"}),
+            exp.Round: frozenset({"this", "decimals"}),
+            exp.StrPosition: frozenset({"this", "substr"}),
+        }
+    ),
+    aggregates=MappingProxyType(
+        {
+            exp.Count: frozenset({"this", "big_int"}),
+            exp.Sum: _THIS,
+            exp.Avg: _THIS,
+            exp.Min: _THIS,
+            exp.Max: _THIS,
+        }
+    ),
+    unnamed=MappingProxyType({"total": True}),
+    casts=frozenset({exp.DataType.Type.TEXT, exp.DataType.Type.INT, exp.DataType.Type.DOUBLE}),
+    nulls=MappingProxyType(
+        {
+            "text": exp.DataType.Type.TEXT,
+            "date": exp.DataType.Type.TEXT,
+            "timestamp": exp.DataType.Type.TEXT,
+            "json": exp.DataType.Type.TEXT,
+            "integer": exp.DataType.Type.INT,
+            "boolean": exp.DataType.Type.INT,
+            "number": exp.DataType.Type.DOUBLE,
+            "binary": exp.DataType.Type.VARBINARY,
+        }
+    ),
+    reserved=("sqlite_", "guard_", "pragma_"),
+    ledger="main",
+    schemas_hidden=frozenset({"temp"}),
+)
+
+_DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({"sqlite": SQLITE})
+
+
+def dialect_of(name: str) -> Dialect:
+    """The dialect of this name; `Misuse` where the guard does not speak it."""
+    try:
+        return _DIALECTS[name]
+    except KeyError:
+        raise Misuse(f"guard_sql does not speak {name!r}; it speaks {', '.join(sorted(_DIALECTS))}.") from None

@@ -1,0 +1,295 @@
+"""What a statement may consist of: an allow-list of node types, and for each of its arguments.
+
+Node types alone are not enough: time travel, samples, hints, locks and INDEXED BY hide in arguments of
+nodes that are harmless otherwise, and a new version of sqlglot adds more. A test holds the list of the
+arguments that sqlglot knows, so that a new one is looked at before it can pass.
+
+Precedence is checked too. sqlglot and SQLite disagree on a few unparenthesised mixtures
+(`a = b LIKE c`); where the tree is not the one that SQLite would build, the statement is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlglot import exp
+
+from guard.errors import Refused
+from guard_sql.dialects import Dialect
+from guard_sql.text import sql_refused
+
+MAX_NODES: Final = 8_192
+MAX_DEPTH: Final = 256
+"""The deepest tree; a chain of ANDs is as deep as it is long."""
+
+_PAIR: Final = frozenset({"this", "expression"})
+_THIS: Final = frozenset({"this"})
+
+NODES: Final[Mapping[type[exp.Expression], frozenset[str]]] = MappingProxyType(
+    {
+        exp.Select: frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"}),
+        exp.From: _THIS,
+        exp.Table: frozenset({"this", "db", "alias"}),
+        exp.TableAlias: _THIS,
+        exp.Where: _THIS,
+        exp.Group: frozenset({"expressions"}),
+        exp.Having: _THIS,
+        exp.Order: frozenset({"expressions"}),
+        exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
+        exp.Limit: frozenset({"expression"}),
+        exp.Offset: frozenset({"expression"}),
+        exp.Alias: frozenset({"this", "alias"}),
+        exp.Star: frozenset(),
+        exp.Column: frozenset({"this", "table", "db"}),
+        exp.Identifier: frozenset({"this", "quoted"}),
+        exp.Literal: frozenset({"this", "is_string"}),
+        exp.Null: frozenset(),
+        exp.Boolean: _THIS,
+        exp.Placeholder: _THIS,
+        exp.Paren: _THIS,
+        exp.Neg: _THIS,
+        exp.Not: _THIS,
+        exp.And: _PAIR,
+        exp.Or: _PAIR,
+        exp.EQ: _PAIR,
+        exp.NEQ: _PAIR,
+        exp.LT: _PAIR,
+        exp.LTE: _PAIR,
+        exp.GT: _PAIR,
+        exp.GTE: _PAIR,
+        exp.NullSafeEQ: _PAIR,
+        exp.NullSafeNEQ: _PAIR,
+        exp.Is: _PAIR,
+        exp.Add: _PAIR,
+        exp.Sub: _PAIR,
+        exp.Mul: _PAIR,
+        exp.Mod: _PAIR,
+        exp.Div: _PAIR | {"typed", "safe"},
+        exp.DPipe: _PAIR | {"safe"},
+        exp.Like: _PAIR | {"negate"},
+        exp.Escape: _PAIR,
+        exp.Between: frozenset({"this", "low", "high"}),
+        exp.In: frozenset({"this", "expressions"}),
+        exp.Case: frozenset({"this", "ifs", "default"}),
+        exp.If: frozenset({"this", "true"}),
+        exp.Cast: frozenset({"this", "to"}),
+        exp.DataType: frozenset({"this", "nested"}),
+        exp.Distinct: frozenset({"expressions"}),
+        exp.Anonymous: frozenset({"this", "expressions"}),
+    }
+)
+"""Node types that every dialect lets through, each with the arguments it may have."""
+
+_PARENTS: Final[Mapping[type[exp.Expression], tuple[type[exp.Expression], ...]]] = MappingProxyType(
+    {
+        exp.Alias: (exp.Select,),
+        exp.Star: (exp.Select, exp.Column, exp.Count),
+        exp.Table: (exp.From,),
+        exp.If: (exp.Case,),
+        exp.DataType: (exp.Cast,),
+        exp.Ordered: (exp.Order,),
+        exp.Distinct: (exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max),
+        exp.Select: (),
+    }
+)
+"""Node types that make sense under these parents only."""
+
+_LEVELS: Final[Mapping[type[exp.Expression], int]] = MappingProxyType(
+    {
+        exp.Or: 1,
+        exp.And: 2,
+        exp.Not: 3,
+        **dict.fromkeys((exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In, exp.Between), 4),
+        **dict.fromkeys((exp.Like, exp.Escape), 4),
+        **dict.fromkeys((exp.LT, exp.LTE, exp.GT, exp.GTE), 5),
+        **dict.fromkeys((exp.Add, exp.Sub), 8),
+        **dict.fromkeys((exp.Mul, exp.Div, exp.Mod), 9),
+        exp.DPipe: 10,
+        exp.Neg: 12,
+    }
+)
+"""SQLite's operator precedence (sqlite.org/lang_expr.html), lowest first. What is not here binds like an atom."""
+
+_ATOM: Final = 100
+_NUMBER: Final = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+
+_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "joins": "a join",
+        "laterals": "a lateral table",
+        "distinct": "DISTINCT",
+        "hint": "a hint",
+        "with_": "WITH",
+        "windows": "a window",
+        "qualify": "QUALIFY",
+        "into": "INTO",
+        "locks": "a row lock",
+        "indexed": "INDEXED BY",
+        "sample": "a sample",
+        "pivots": "PIVOT",
+        "query": "a subquery",
+        "field": "IN over a table",
+        "columns": "column names of a table alias",
+        "catalog": "a database name before the schema",
+    }
+)
+
+
+def check(tree: exp.Expression, dialect: Dialect, additions: int | None = None) -> None:
+    """Refuses a tree with anything in it that is not listed. `additions`: plus signs of the text, if it is known.
+
+    sqlglot drops a unary plus, which in SQLite takes a column's affinity away; a plus that is no addition
+    is therefore refused.
+    """
+    stack: list[tuple[exp.Expression, int]] = [(tree, 0)]
+    nodes = added = 0
+    while stack:
+        node, depth = stack.pop()
+        nodes += 1
+        if nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise sql_refused("It is too large or nested too deeply.")
+        kind = type(node)
+        allowed = NODES.get(kind) or dialect.functions.get(kind) or dialect.aggregates.get(kind)
+        if allowed is None and kind not in NODES:
+            raise _not_listed(node)
+        for key, value in node.args.items():
+            if value is None or value == []:
+                continue
+            if key not in (allowed or ()):
+                raise sql_refused(f"{_NAMES.get(key, f'{kind.__name__} with {key!r}')} is not built yet.".capitalize())
+            if isinstance(value, exp.Expression):
+                stack.append((value, depth + 1))
+            elif isinstance(value, list):
+                stack.extend((part, depth + 1) for part in value if isinstance(part, exp.Expression))
+        parents = _PARENTS.get(kind)
+        if parents is not None and (type(node.parent) not in parents if depth else kind is not exp.Select):
+            raise sql_refused(f"{kind.__name__} is not built here yet.")
+        added += kind is exp.Add
+        special = _SPECIAL.get(kind)
+        if special is not None:
+            special(node, dialect)
+        if kind in _LEVELS:
+            _precedence(node, kind)
+    if additions is not None and additions != added:
+        raise sql_refused("It uses + as a sign: leave it out.")
+
+
+def _not_listed(node: exp.Expression) -> Refused:
+    if isinstance(node, exp.Func):
+        return Refused.own("GUARD-SQL-FUNCTION", f"{type(node).__name__} is not on the list.")
+    if isinstance(node, exp.Subquery | exp.Query):
+        return sql_refused("A subquery is not built yet.")
+    if isinstance(node, exp.Collate):
+        return sql_refused("COLLATE is not built: columns compare as the table says.")
+    return sql_refused(f"{type(node).__name__} is not built yet.")
+
+
+def _precedence(node: exp.Expression, kind: type[exp.Expression]) -> None:
+    level = _LEVELS[kind]
+    strict: tuple[Any, ...]
+    if kind is exp.Between:
+        loose, strict = node.this, (node.args["low"], node.args["high"])
+    elif kind is exp.In:
+        loose, strict = node.this, ()
+    else:
+        loose, strict = node.this, (node.args.get("expression"),)
+    if _level(loose) < level or any(_level(operand) <= level for operand in strict if operand is not None):
+        raise sql_refused("It mixes operators that are read in different ways: write parentheses.")
+
+
+def _level(node: exp.Expression) -> int:
+    return _LEVELS.get(type(node), _ATOM)
+
+
+def _literal(node: exp.Expression, _: Dialect) -> None:
+    if not node.args.get("is_string") and not _NUMBER.fullmatch(node.name):
+        raise sql_refused("It holds a number that cannot be read.")
+
+
+def _unnamed(node: exp.Expression, dialect: Dialect) -> None:
+    name = node.this
+    if not isinstance(name, str) or name.lower() not in dialect.unnamed or len(node.expressions) != 1:
+        said = f"{name} is not on the list." if isinstance(name, str) and _PLAIN.fullmatch(name) else None
+        raise Refused.own("GUARD-SQL-FUNCTION", said)
+
+
+def _constant(node: object) -> bool:
+    return isinstance(node, exp.Literal | exp.Placeholder)
+
+
+def _like(node: exp.Expression, _: Dialect) -> None:
+    # A pattern longer than 50,000 bytes fails; one from a column would fail over a hidden value.
+    if not _constant(node.args.get("expression")):
+        raise sql_refused("The pattern of LIKE is a literal or a parameter.")
+
+
+def _escape(node: exp.Expression, _: Dialect) -> None:
+    by = node.args.get("expression")
+    if type(node.this) is not exp.Like or not (isinstance(by, exp.Literal) and by.is_string and len(by.name) == 1):
+        raise sql_refused("The ESCAPE of LIKE is one literal character.")
+
+
+def _is(node: exp.Expression, _: Dialect) -> None:
+    if not isinstance(node.args.get("expression"), exp.Null | exp.Boolean):
+        raise sql_refused("IS compares with NULL, TRUE or FALSE, or two values.")
+
+
+def _cast(node: exp.Expression, dialect: Dialect) -> None:
+    to = node.args.get("to")
+    if not isinstance(to, exp.DataType) or to.this not in dialect.casts:
+        raise sql_refused("CAST is built for TEXT, INTEGER and REAL.")
+
+
+def _trim(node: exp.Expression, _: Dialect) -> None:
+    if node.args.get("position") not in (None, "LEADING", "TRAILING"):
+        raise sql_refused("This form of TRIM is not built yet.")
+
+
+def _count(node: exp.Expression, _: Dialect) -> None:
+    if node.this is None:
+        raise sql_refused("Write COUNT(*).")
+
+
+def _distinct(node: exp.Expression, _: Dialect) -> None:
+    if len(node.expressions) != 1:
+        raise sql_refused("DISTINCT of several columns is not built yet.")
+
+
+def _star(node: exp.Expression, _: Dialect) -> None:
+    if isinstance(node.parent, exp.Column) and not isinstance(node.parent.parent, exp.Select):
+        raise sql_refused("A star stands in the select list only.")
+
+
+def _limit(node: exp.Expression, _: Dialect) -> None:
+    rows = node.args.get("expression")
+    whole = isinstance(rows, exp.Literal) and not rows.is_string and rows.name.isdigit()
+    if not whole and not isinstance(rows, exp.Placeholder):
+        raise sql_refused("LIMIT and OFFSET are a whole number or a parameter.")
+
+
+def _in(node: exp.Expression, _: Dialect) -> None:
+    if not node.expressions:
+        raise sql_refused("IN needs at least one value.")
+
+
+_SPECIAL: Final = MappingProxyType(
+    {
+        exp.Literal: _literal,
+        exp.Anonymous: _unnamed,
+        exp.Like: _like,
+        exp.Escape: _escape,
+        exp.Is: _is,
+        exp.Cast: _cast,
+        exp.Trim: _trim,
+        exp.Count: _count,
+        exp.Distinct: _distinct,
+        exp.Star: _star,
+        exp.Limit: _limit,
+        exp.Offset: _limit,
+        exp.In: _in,
+    }
+)

@@ -1,0 +1,80 @@
+"""The program's own parameters: counted, typed, renamed.
+
+Parameters are data by their exact type. An object that a driver would adapt (an `AsIs`, anything with
+`__conform__`) could carry SQL past the rewriting, and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Final
+
+from guard.errors import Refused
+
+MAX_BYTES: Final = 32_768
+"""The longest text or byte string. Below SQLite's longest LIKE pattern, beyond which it fails."""
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_PREFIX: Final = "u"
+
+
+def parameter_name(place: int) -> str:
+    """The name of the program's parameter in guarded text. The guard's own begin with `g_`."""
+    return f"{_PREFIX}{place}"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a statement asks for: `count` positional parameters, or named ones in order of appearance."""
+
+    count: int
+    names: tuple[str, ...]
+
+    def bind(self, given: Sequence[object] | Mapping[str, object] | None, whole: frozenset[str]) -> dict[str, object]:
+        """The values under their names in the guarded text. `whole` are those that have to be whole numbers."""
+        made: dict[str, object] = {}
+        for place, one in enumerate(self._values(given)):
+            name = parameter_name(place)
+            made[name] = _checked(one, whole=name in whole)
+        return made
+
+    def _values(self, given: Sequence[object] | Mapping[str, object] | None) -> Sequence[object]:
+        if self.names:
+            if not isinstance(given, Mapping) or any(name not in given for name in self.names):
+                raise Refused.own("GUARD-SQL-PARAMETERS", "It names a parameter that was not given.")
+            return [given[name] for name in self.names]
+        if not given and not self.count:
+            return ()
+        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Sequence) or len(given) != self.count:
+            raise Refused.own("GUARD-SQL-PARAMETERS", f"It takes {self.count} parameters in order.")
+        return given
+
+
+def _checked(one: object, *, whole: bool) -> object:
+    kind = type(one)
+    if kind is bool:
+        one, kind = int(one is True), int
+    if whole and kind is not int:
+        raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
+    if isinstance(one, int) and kind is int and _SMALLEST <= one <= _LARGEST:
+        return one
+    if kind is float or kind is NoneType:
+        return one
+    if isinstance(one, bytes) and kind is bytes and len(one) <= MAX_BYTES:
+        return one
+    if isinstance(one, str) and kind is str and _fits(one):
+        return one
+    raise Refused.own(
+        "GUARD-SQL-PARAMETERS", f"A parameter is None, a number of 64 bits, or text or bytes of at most {MAX_BYTES} bytes."
+    )
+
+
+def _fits(text: str) -> bool:
+    if text.isascii():
+        return len(text) <= MAX_BYTES and "\0" not in text
+    try:
+        return len(text.encode()) <= MAX_BYTES and "\0" not in text
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,104 @@
+"""What a statement does to personal data, before anything is decided: the adapter's side of an Activity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Final
+
+from guard.catalogue import Catalogue, Source
+from guard.errors import Misuse, Refused
+from guard.model import Decision, Item, Role
+from guard.wire import ordered
+from guard_sql.dialects import dialect_of
+from guard_sql.grammar import check
+from guard_sql.guarded import Guarded
+from guard_sql.parameters import Parameters
+from guard_sql.resolve import Resolved, resolve
+from guard_sql.rewrite import rewrite
+from guard_sql.template import Templates
+from guard_sql.text import read
+from guard_sql.world import World
+
+
+class Plan:
+    """A statement that the guard can guarantee: what it touches, and how to rewrite it once it is decided.
+
+    Immutable and free of persons; it may be kept and shared between threads. The text of the statement is
+    kept without its values.
+    """
+
+    def __init__(self, resolved: Resolved, statement: str, parameters: Parameters, templates: Templates) -> None:
+        self._resolved: Final = resolved
+        self._templates: Final = templates
+        self._parameters: Final = parameters
+        self.statement: Final = statement
+        """The statement with `?` for every literal and parameter, without comments."""
+        self.source: Final = resolved.table.source if resolved.table else None
+        """The catalogue name of the table, or None where the statement has no table."""
+        self.items: Final = _items(resolved)
+        self.public: Final = not self.items
+        """Whether the statement touches no personal source: it needs no activity."""
+
+    def apply(self, decision: Decision | None) -> Guarded:
+        """The guarded statement; None for a public plan. `Refused` where the decision leaves nothing to run."""
+        if self.public:
+            return rewrite(self._resolved, self._parameters, self._templates, None)
+        if decision is None:
+            raise Misuse("This statement touches personal data: apply() needs its decision.")
+        if decision.allow is not True:
+            raise Refused(decision.reasons)
+        return rewrite(self._resolved, self._parameters, self._templates, decision)
+
+
+def plan(
+    sql: str, *, dialect: str = "sqlite", catalogue: Catalogue, holder: str, schemas: Mapping[str, str]
+) -> Plan:
+    """Reads a statement. `schemas` maps schemas of the database to schemas of the catalogue: {"main": "retail"}.
+
+    Raises `Refused` with GUARD-SQL, GUARD-SQL-TABLE, GUARD-SQL-COLUMN or GUARD-SQL-FUNCTION; the detail says
+    what is not let through, without repeating a value.
+    """
+    return plan_in(sql, templates_of(catalogue, holder, schemas, dialect))
+
+
+def plan_in(sql: str, templates: Templates) -> Plan:
+    """Reads a statement in a closed world that was built before."""
+    world = templates.world
+    reading = read(sql, world.dialect, world.spelt)
+    check(reading.tree, world.dialect, reading.additions)
+    return Plan(resolve(reading, world), reading.statement, reading.parameters, templates)
+
+
+def _items(resolved: Resolved) -> tuple[Item, ...]:
+    table = resolved.table
+    if table is None or not isinstance(table.entry, Source):
+        return ()
+    entry, source = table.entry, table.source
+    fields = [entry.field_item(source, field, role) for field, role in resolved.roles.items()]
+    return ordered([entry.item(source, _role(resolved)), *fields])
+
+
+def _role(resolved: Resolved) -> Role:
+    """The use of the rows themselves: they are shown, unless the result only summarises them."""
+    shown = "read" in resolved.roles.values()
+    return "read" if shown or not resolved.grouped else "aggregate"
+
+
+_worlds: dict[tuple[int, str, tuple[tuple[str, str], ...], str], tuple[Catalogue, Templates]] = {}
+_lock: Final = Lock()
+_MOST_WORLDS: Final = 16
+
+
+def templates_of(catalogue: Catalogue, holder: str, schemas: Mapping[str, str], dialect: str) -> Templates:
+    """The closed world of a catalogue and its templates, built once: kept by the catalogue's identity, which it keeps alive."""
+    key = (id(catalogue), holder, tuple(sorted(schemas.items())), dialect)
+    known = _worlds.get(key)
+    if known is not None and known[0] is catalogue:
+        return known[1]
+    made = Templates(World(catalogue, holder, schemas, dialect_of(dialect)))
+    with _lock:
+        if len(_worlds) >= _MOST_WORLDS:
+            _worlds.clear()
+        _worlds[key] = (catalogue, made)
+    return made

@@ -1,0 +1,239 @@
+"""From SQL text to a tree: what is looked at before a parser may read the text, and while.
+
+Bounds come first, since the parser is recursive. Then every character between two tokens must be a space
+or an ordinary comment: what the database would take for a word and the tokeniser for a space (a
+no-break space), or the other way round, never gets further. Comments are not executed: only regenerated
+text is.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import ErrorLevel, exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+from guard.errors import Refused
+from guard_sql.dialects import Dialect
+from guard_sql.parameters import Parameters, parameter_name
+
+MAX_CHARACTERS: Final = 32_768
+"""The longest statement. Below SQLite's longest LIKE pattern (50,000), beyond which it fails."""
+
+MAX_TOKENS: Final = 8_192
+MAX_NESTING: Final = 32
+"""The deepest nesting of parentheses and CASE, and the longest run of prefix operators."""
+
+_SPACE: Final = " \t\r\n\f"
+_OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.END, TokenType.R_BRACKET, TokenType.R_BRACE})
+_PREFIX: Final = frozenset({TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE})
+_VALUES: Final = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.PLACEHOLDER})
+_MARKS: Final = frozenset({TokenType.COLON, TokenType.PARAMETER})
+_AFTER_LIST: Final = frozenset(
+    {TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY, TokenType.LIMIT}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A statement as read: its tree, its text without values, and the text of each part of its select list."""
+
+    tree: exp.Select
+    statement: str
+    labels: tuple[str, ...]
+    additions: int
+    """How many plus signs the text has."""
+    parameters: Parameters
+
+
+def sql_refused(detail: str) -> Refused:
+    """A refusal of the statement's form."""
+    return Refused.own("GUARD-SQL", detail)
+
+
+def read(sql: str, dialect: Dialect, spelt: frozenset[str]) -> Reading:
+    """Reads one SELECT statement. `spelt` are the names beyond ASCII that may occur."""
+    tokens = _tokens(sql, dialect)
+    _bounded(tokens)
+    _gaps(sql, tokens)
+    for token in tokens:
+        _word(sql, token, spelt)
+    named, parameters = _named(sql, tokens)
+    return Reading(
+        tree=parse(named, sql, dialect),
+        statement=_without_values(sql, tokens),
+        labels=_labels(sql, tokens),
+        additions=sum(token.token_type is TokenType.PLUS for token in tokens),
+        parameters=parameters,
+    )
+
+
+def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Select:
+    """The tree of exactly one SELECT, or a refusal: nothing is repaired."""
+    try:
+        # The enum: as a string the level is ignored by some builds.
+        trees = dialect.engine.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql)
+    except (SqlglotError, RecursionError):
+        raise sql_refused("It cannot be read.") from None
+    except Exception:  # noqa: BLE001  sqlglot fails with any error on odd input; its text quotes the statement
+        raise sql_refused("It cannot be read.") from None
+    if len(trees) != 1 or type(trees[0]) is not exp.Select:
+        raise sql_refused("Only a plain SELECT over one table is built so far.")
+    return trees[0]
+
+
+def tokenise(sql: str, dialect: Dialect) -> list[Token]:
+    """The tokens of a text."""
+    try:
+        return dialect.engine.tokenize(sql)
+    except (SqlglotError, RecursionError):
+        raise sql_refused("It cannot be read.") from None
+
+
+def _tokens(sql: str, dialect: Dialect) -> list[Token]:
+    if type(sql) is not str:
+        raise sql_refused("A statement is plain text (str).")
+    if len(sql) > MAX_CHARACTERS:
+        raise sql_refused(f"It is longer than {MAX_CHARACTERS} characters.")
+    if "\0" in sql or not sql.isascii() and not _encodable(sql):
+        raise sql_refused("It holds a NUL or half a character.")
+    tokens = tokenise(sql, dialect)
+    if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens.pop()
+    if not tokens or tokens[0].token_type is not TokenType.SELECT:
+        raise sql_refused("Only SELECT is built so far: no WITH, VALUES, PRAGMA, ATTACH, EXPLAIN and no writing.")
+    return tokens
+
+
+def _encodable(sql: str) -> bool:
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _bounded(tokens: Sequence[Token]) -> None:
+    if len(tokens) > MAX_TOKENS:
+        raise sql_refused(f"It has more than {MAX_TOKENS} words.")
+    depth = run = 0
+    for token in tokens:
+        kind = token.token_type
+        if kind in _OPENING:
+            depth += 1
+        elif kind in _CLOSING:
+            depth -= 1
+        run = run + 1 if kind in _PREFIX else 0
+        if depth > MAX_NESTING or run > MAX_NESTING:
+            raise sql_refused(f"It is nested deeper than {MAX_NESTING}.")
+        if kind is TokenType.SEMICOLON:
+            raise sql_refused("It is more than one statement: send them one by one.")
+        if kind is TokenType.HEX_STRING or kind is TokenType.BIT_STRING:
+            raise sql_refused("Write numbers in decimal, and pass bytes as a parameter.")
+
+
+def _gaps(sql: str, tokens: Sequence[Token]) -> None:
+    end = 0
+    for token in tokens:
+        if token.start != end:
+            _gap(sql[end : token.start])
+        end = token.end + 1
+    _gap(sql[end:].replace(";", "", 1))
+
+
+def _gap(between: str) -> None:
+    rest = between.strip(_SPACE)
+    if not rest:
+        return
+    if not rest.startswith(("--", "/*")):
+        raise sql_refused("It holds a character that is no SQL.")
+    if "/*" in rest[2:] or rest.startswith(("/*!", "/*+", "/*M!", "--+")):
+        raise sql_refused("A comment holds more than a remark: remove it.")
+
+
+def _word(sql: str, token: Token, spelt: frozenset[str]) -> None:
+    """A word beyond ASCII is a name exactly as the catalogue spells it: no look-alikes, one normal form."""
+    word = token.text
+    if word.isascii() or token.token_type is TokenType.STRING:
+        return
+    if word not in spelt or not unicodedata.is_normalized("NFC", word):
+        raise Refused.own("GUARD-SQL-COLUMN", "A name beyond ASCII is not one that the catalogue spells.")
+
+
+def _named(sql: str, tokens: Sequence[Token]) -> tuple[list[Token], Parameters]:
+    """The tokens with every parameter under a name of ours, and which of the program's each is.
+
+    Done on the tokens, in the order of the text: in the tree the order may be another, and a name of the
+    program's can then never be one of the guard's own.
+    """
+    made: list[Token] = []
+    names: dict[str, int] = {}
+    count, mark = 0, None
+    for token in tokens:
+        kind = token.token_type
+        if mark is not None:
+            if token.start != mark.end + 1 or not sql[token.start : token.end + 1].isidentifier():
+                raise sql_refused("A parameter is ? or :name.")
+            _parameter(made, names.setdefault(sql[token.start : token.end + 1], len(names)), mark)
+            mark = None
+        elif kind in _MARKS:
+            mark = token
+        elif kind is TokenType.PLACEHOLDER:
+            _parameter(made, count, token)
+            count += 1
+        elif sql[token.start] == "$":
+            name = sql[token.start + 1 : token.end + 1]
+            if not name.isidentifier():
+                raise sql_refused("A parameter is ? or :name.")
+            _parameter(made, names.setdefault(name, len(names)), token)
+        else:
+            made.append(token)
+    if mark is not None or (count and names):
+        raise sql_refused("Parameters are all ? or all :name.")
+    return made, Parameters(count=count, names=tuple(names))
+
+
+def _parameter(made: list[Token], place: int, at: Token) -> None:
+    made.append(Token(TokenType.COLON, ":", at.line, at.col, at.start, at.end))
+    made.append(Token(TokenType.VAR, parameter_name(place), at.line, at.col, at.start, at.end))
+
+
+def _without_values(sql: str, tokens: Sequence[Token]) -> str:
+    """The statement with a question mark for every value, without comments, spaced as it was."""
+    parts: list[str] = []
+    end, skip = 0, False
+    for token in tokens:
+        gap = " " if token.start > end and parts else ""
+        start, end = token.start, token.end + 1
+        if skip:
+            skip = False
+            continue
+        if token.token_type in _MARKS:
+            skip = True
+        is_value = token.token_type in _VALUES or skip or sql[start] == "$"
+        parts.append(gap + ("?" if is_value else sql[start:end]))
+    return "".join(parts)
+
+
+def _labels(sql: str, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """The text of each part of the select list, which names an output column that has no other name."""
+    labels: list[str] = []
+    depth, start = 0, tokens[0].end + 1
+    for token in tokens[1:]:
+        kind = token.token_type
+        if kind in _OPENING:
+            depth += 1
+        elif kind in _CLOSING:
+            depth -= 1
+        elif depth == 0 and kind is TokenType.COMMA:
+            labels.append(sql[start : token.start].strip(_SPACE))
+            start = token.end + 1
+        elif depth == 0 and kind in _AFTER_LIST:
+            labels.append(sql[start : token.start].strip(_SPACE))
+            return tuple(labels)
+    return (*labels, sql[start : tokens[-1].end + 1].strip(_SPACE))

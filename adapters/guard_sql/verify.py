@@ -1,0 +1,87 @@
+"""The written text is read once more before it can run.
+
+The statement around the template has to come out as the very tree that was planned, and to name the marker
+and nothing else; the template has to name exactly the tables and parameters that its conditions need, all
+qualified, and only the functions that the guard writes. Both are done once for a text, which is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from sqlglot import exp
+
+from guard.errors import Refused
+from guard_sql.conditions import ROW
+from guard_sql.dialects import Dialect
+from guard_sql.grammar import NODES
+from guard_sql.resolve import ALIAS
+from guard_sql.text import parse, sql_refused, tokenise
+
+_TEMPLATE_FUNCTIONS: Final[frozenset[type[exp.Expression]]] = frozenset(
+    {exp.Typeof, exp.Substring, exp.Length, exp.StrPosition, exp.Chr, exp.Exists, exp.Glob, exp.Collate, exp.Subquery}
+)
+_ALIASES: Final = frozenset({ROW, "g", "s", "r"})
+
+
+def _fails() -> Refused:
+    return sql_refused("The guarded text does not read as planned.")
+
+
+def outer(
+    sql: str,
+    planned: exp.Select,
+    dialect: Dialect,
+    tables: AbstractSet[tuple[str | None, str]],
+    columns: AbstractSet[str],
+) -> None:
+    """Refuses a statement that reads back as anything but `planned`, over these tables and columns."""
+    again = parse(tokenise(sql, dialect), sql, dialect)
+    if again != planned:
+        raise _fails()
+    named: set[tuple[str | None, str]] = set()
+    for node in again.walk():
+        kind = type(node)
+        if kind is exp.Table:
+            named.add((node.args["db"].name if node.args.get("db") else None, node.name))
+        elif kind is exp.Column:
+            if not isinstance(node.this, exp.Identifier) or node.text("table") != ALIAS or node.name not in columns:
+                raise _fails()
+        elif not (kind in NODES or kind in dialect.functions or kind in dialect.aggregates or kind is exp.JSONArrayAgg):
+            raise _fails()
+    if named != tables:
+        raise _fails()
+
+
+def template_text(
+    sql: str,
+    dialect: Dialect,
+    tables: AbstractSet[tuple[str, str]],
+    parameters: AbstractSet[str],
+    columns: AbstractSet[str],
+) -> None:
+    """Refuses a template that names another table, parameter, function or output than its conditions need."""
+    if not (sql.startswith("(") and sql.endswith(")")):
+        raise _fails()
+    inner = sql[1:-1]
+    tree = parse(tokenise(inner, dialect), inner, dialect)
+    if {output.alias for output in tree.expressions} != columns:
+        raise _fails()
+    named: set[tuple[str, str]] = set()
+    bound: set[str] = set()
+    for node in tree.walk():
+        kind = type(node)
+        if kind is exp.Table:
+            if node.alias not in _ALIASES:
+                raise _fails()
+            named.add((node.text("db"), node.name))
+        elif kind is exp.Column:
+            if node.text("table") not in _ALIASES:
+                raise _fails()
+        elif kind is exp.Placeholder:
+            bound.add(node.name)
+        elif kind not in NODES and kind not in _TEMPLATE_FUNCTIONS and kind is not exp.Var:
+            raise _fails()
+    if named != tables or bound != parameters:
+        raise _fails()
