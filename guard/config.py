@@ -253,11 +253,15 @@ class OwnPurpose(Strict):
 
 
 class Profile(Strict):
-    """profile.yaml: who the institution is. It reaches policy as `data.guard.profile`, never as input."""
+    """profile.yaml: who the institution is. It reaches policy as `data.guard.profile`, never as input.
+
+    `notices` are the ids of the notices that are current; null takes any.
+    """
 
     kind: Kind
     jurisdiction: Annotated[str, Field(pattern=r"^CN(-[0-9]{2})?$")]
     app_type: Name | None = None
+    notices: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     purposes: FrozenMap[Name, OwnPurpose] = Field(default_factory=dict, validate_default=True)
 
     @classmethod

@@ -147,6 +147,7 @@ def test_the_profile_is_the_data_of_its_bundle(tmp_path):
         "kind": "bank",
         "jurisdiction": "CN",
         "app_type": None,
+        "notices": None,
         "purposes": {"advice": {"basis": ["consent"], "categories": ["income"], "relation": "assigned_case"}},
     }
 
@@ -163,6 +164,7 @@ def test_the_profile_is_the_data_of_its_bundle(tmp_path):
         ("[income]", "[]", 4, "categories"),
         ("[income]", "income", 4, "categories"),
         ("kind: bank\n", "", 1, "kind is missing"),
+        ("kind: bank", "kind: bank\nnotices: []", 2, "notices"),
         ("relation: assigned_case", "relations: assigned_case", 4, "relations"),
     ],
 )

@@ -187,7 +187,7 @@ def bank(folder: Path) -> None:
         frozen = position == 2 if first else kind == "full" and chance.random() < 0.02
         applied = chance.randrange(20, 90)
         identities.append(identity(people, customer, applicant, applied, frozen=frozen))
-        status = ("closed" if position == 9 else "open") if first else chance.choices(["open", "closed"], [7, 3])[0]
+        status = ("closed" if position == 9 else "open") if first else chance.choices(["open", "closed"], [1, 11])[0]
         cases.append(
             {
                 "case_id": 5001 + position,
