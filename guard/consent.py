@@ -17,14 +17,18 @@ import threading
 import unicodedata
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, Engine, MetaData, create_engine, delete, event, func, insert, inspect, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from guard import clock
@@ -46,6 +50,9 @@ ASSURANCE: Final[Mapping[str, int]] = {"asserted": 0, "observed": 1, "proved": 2
 
 _FAR: Final = 2**40
 """Times at or after this are not times (UTC seconds of the year 36812)."""
+
+_JUDGED: Final = 50
+"""Consents that one evaluation judges, well within the engine's fuel and bound on its input."""
 
 _CHUNK: Final = 500
 """Values in one IN list; SQLite bounds the parameters of a statement."""
@@ -162,12 +169,12 @@ class Ledger:
     def record_many(self, records: Iterable[ConsentRecord]) -> tuple[Verdict, ...]:
         """Judges and keeps many consents in one transaction, all or none; gives every verdict, valid or not."""
         seconds = int(self._now())
-        time = clock.stamp(seconds, self._zone)
+        minute = clock.stamp(seconds, self._zone)
         asked: dict[str, ConsentRecord] = {}
         order: list[str] = []
         for raw in records:
             record = _checked(raw)
-            record = msgspec.structs.replace(record, consent=msgspec.structs.replace(record.consent, time=time))
+            record = msgspec.structs.replace(record, consent=msgspec.structs.replace(record.consent, time=minute))
             known = asked.setdefault(record.consent.id, record)
             if known != record:
                 raise Refused.own("GUARD-CONSENT", "Two records carry one consent id.")
@@ -183,7 +190,7 @@ class Ledger:
         return tuple(kept[one] for one in order)
 
     def _verdicts(self, consents: Sequence[Consent]) -> dict[str, Verdict]:
-        verdicts = self._judge(consents)
+        verdicts = [one for some in _batched(consents, _JUDGED) for one in self._judge(some)]
         if [one.id for one in verdicts] != [one.id for one in consents]:
             raise Refused.own("GUARD-DECISION-MISSING")
         return {one.id: _narrowed(one, asked) for one, asked in zip(verdicts, consents, strict=True)}
@@ -342,25 +349,27 @@ class Ledger:
 
 # --- What may be recorded -------------------------------------------------------------------------
 
-_decode = msgspec.json.Decoder(ConsentRecord).decode
+_NOT_TEXT: Final = (bytes, bytearray, memoryview, date, datetime, time, timedelta, Decimal, UUID)
+"""Types that a JSON encoder would silently turn into text."""
 
 
 def _checked(raw: ConsentRecord) -> ConsentRecord:
     """The record with every type checked (a constructor checks none), in canonical text; or GUARD-CONSENT."""
-    try:
-        encoded = canonical(raw)
-        record = _decode(encoded)
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError):
-        raise Refused.own("GUARD-CONSENT", "A part is missing, unknown or of a wrong type.") from None
+    text = None
+    with suppress(msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+        record = msgspec.convert(msgspec.to_builtins(raw, builtin_types=_NOT_TEXT), ConsentRecord)
+        text = canonical(record).decode()
+    if text is None:
+        raise Refused.own("GUARD-CONSENT", "A part is missing, unknown or of a wrong type.")
     subject_key(record.subject)
     one = record.consent
-    for text in (record.recorder, one.id, *one.purposes, *one.operations, *one.categories, one.basis):
-        _name(text)
+    for name in (record.recorder, one.id, *one.purposes, *one.operations, *one.categories, one.basis):
+        _name(name)
     if one.recipient is not None:
         _name(one.recipient)
     if not one.purposes or len(set(one.purposes)) != len(one.purposes):
         raise Refused.own("GUARD-CONSENT", "It names no purpose, or one twice.")
-    if not unicodedata.is_normalized("NFC", encoded.decode()):
+    if not unicodedata.is_normalized("NFC", text):
         raise Refused.own("GUARD-CONSENT", "A text is not in Unicode NFC.")
     times = (one.granted_at, one.expires_at or 0, (one.notice.shown_at or 0) if one.notice else 0)
     if not all(0 <= moment < _FAR for moment in times):
@@ -551,6 +560,11 @@ def _make_keys(connection: Connection, subjects: Sequence[str]) -> dict[str, byt
     return keys | made
 
 
+def _batched(values: Sequence[V], size: int) -> Iterator[Sequence[V]]:
+    """The values in runs of at most `size`."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
 def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
     listed = list(values)
     for start in range(0, len(listed), _CHUNK):
@@ -576,39 +590,38 @@ class _Store:
             self.write(lambda connection: _create(connection, tables))
 
     def _connect(self) -> Engine:
-        waits = {"timeout": self._wait}
-        engine = create_engine(self._url, connect_args=waits, pool_timeout=self._wait, hide_parameters=True)
+        options = {"poolclass": QueuePool, "pool_timeout": self._wait, "hide_parameters": True}
+        engine = create_engine(self._url, connect_args={"timeout": self._wait}, **options)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
 
     def run(self, work: Callable[[Connection], V]) -> V:
         """Reads in one snapshot."""
-        with self._errors(), self._engine.connect() as connection, connection.begin():
-            return work(connection)
+        return self._shielded(work, writes=False)
 
     def write(self, work: Callable[[Connection], V]) -> V:
         """Reads and writes in one transaction that no other writer can interleave with."""
         if not self._writing.acquire(timeout=self._wait):
             raise Refused.own("GUARD-LEDGER", _BUSY)
         try:
-            with self._errors(), self._engine.connect() as raw:
-                connection = raw.execution_options(guard_writes=True)
-                with connection.begin():
-                    return work(connection)
+            return self._shielded(work, writes=True)
         finally:
             self._writing.release()
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Nothing of what the database says passes on: it may quote what it was given."""
+    def _shielded(self, work: Callable[[Connection], V], *, writes: bool) -> V:
+        """Runs a transaction. Nothing of what the database says passes on: it may quote what it was given."""
         try:
-            yield
+            with self._engine.connect() as raw:
+                connection = raw.execution_options(guard_writes=writes)
+                with connection.begin():
+                    return work(connection)
         except OperationalError as error:
             locked = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
-            raise Refused.own("GUARD-LEDGER", _BUSY if locked else _UNUSABLE) from None
-        except (SQLAlchemyError, msgspec.MsgspecError, KeyError, OSError):
-            raise Refused.own("GUARD-LEDGER", _UNUSABLE) from None
+            problem = _BUSY if locked else _UNUSABLE
+        except (SQLAlchemyError, msgspec.MsgspecError, KeyError, ValueError, OSError):
+            problem = _UNUSABLE
+        raise Refused.own("GUARD-LEDGER", problem)  # here, so that the database's error is not even its context
 
     def forked(self) -> None:
         """In a forked child: the parent's connections and locks are left alone."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
+import unicodedata
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.clock import stamp
 from guard.consent import ConsentRecord, Ledger
-from guard.errors import Refused
+from guard.context import subject_key
+from guard.errors import Misuse, Refused
 from guard.model import Consent, Notice, Reason, Scope, Verdict
 
 NOW = 1_795_420_830
@@ -125,3 +133,630 @@ def test_a_withdrawal_ends_the_grants_for_every_other_connection(ledger, path):
     assert ledger.withdraw("c-1") == 1
     assert rows(path, "SELECT withdrawn_at FROM guard_grant") == [(NOW,)]
     assert ledger.list("p-1001")[0].withdrawn_at == NOW
+
+
+# --- Import and repetition ------------------------------------------------------------------------
+
+
+def test_a_thousand_consents_are_one_question_and_one_transaction(path, now):
+    asked: list[int] = []
+
+    def counting(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+        asked.append(len(consents))
+        return judge(consents)
+
+    with Ledger(f"sqlite:///{path}", judge=counting, judged="sha256:rules", zone=ZONE, now=now) as ledger:
+        verdicts = ledger.record_many(record(f"c-{i}", f"p-{i}", preticked=i % 10 == 0) for i in range(1_000))
+        assert asked == [1_000]
+        assert [verdict.id for verdict in verdicts] == [f"c-{i}" for i in range(1_000)]
+        assert sum(verdict.valid for verdict in verdicts) == 900
+        assert rows(path, "SELECT count(*), count(DISTINCT scope) FROM guard_grant") == [(900, 1)]
+        assert ledger.sequence() == 1_000
+
+
+def test_the_same_record_again_changes_nothing(ledger, path, now):
+    first = ledger.record(record())
+    before = (ledger.sequence(), rows(path, "SELECT * FROM guard_consent"), rows(path, "SELECT * FROM guard_grant"))
+    now.seconds += 3_600
+    assert ledger.record(record()) == first
+    assert ledger.record_many((record(), record())) == (first, first)
+    assert (
+        ledger.sequence(),
+        rows(path, "SELECT * FROM guard_consent"),
+        rows(path, "SELECT * FROM guard_grant"),
+    ) == before
+
+
+def test_a_refused_record_stays_refused_when_it_comes_again_under_kinder_rules(ledger, path, now):
+    with pytest.raises(Refused):
+        ledger.record(record(preticked=True))
+
+    def kind(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+        return judge([msgspec.structs.replace(one, preticked=False) for one in consents])
+
+    kinder = Ledger(f"sqlite:///{path}", judge=kind, judged="sha256:kinder", zone=ZONE, now=now)
+    with kinder, pytest.raises(Refused) as refused:
+        kinder.record(record(preticked=True))
+    assert refused.value.rules == ("PI-06",)
+    assert rows(path, "SELECT count(*) FROM guard_grant") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(subject="p-1002"),
+        record(recorder="o-7"),
+        record(evidence="sha256:" + "1" * 64),
+        record(purposes=("loan_underwriting", "marketing")),
+        record(granted_at=NOW - 29),
+        record(recipient="agency"),
+        record(written=True),
+    ],
+)
+def test_another_record_under_a_known_id_is_refused(ledger, path, other):
+    ledger.record(record())
+    before = rows(path, "SELECT * FROM guard_consent")
+    for attempt in (
+        (other,),
+        (record("c-2"), other),
+        (record("c-3"), msgspec.structs.replace(other, consent=msgspec.structs.replace(other.consent, id="c-3"))),
+    ):
+        with pytest.raises(Refused) as refused:
+            ledger.record_many(attempt)
+        assert refused.value.rules == ("GUARD-CONSENT",)
+    assert rows(path, "SELECT * FROM guard_consent") == before
+
+
+def test_no_records_are_no_question(path, now):
+    with Ledger(f"sqlite:///{path}", judge=lambda _: 1 / 0, judged="", zone=ZONE, now=now) as ledger:
+        assert ledger.record_many(()) == ()
+
+
+def test_equal_coverage_is_one_scope_whatever_its_spelling(ledger, path):
+    ledger.record(record("c-1"))
+    ledger.record(record("c-2", operations=("collect", "use"), categories=("contact", "income", "income")))
+    ledger.record(record("c-3", categories=("contact",)))
+    ledger.record(record("c-4", subject="p-2"))
+    assert rows(path, "SELECT consent_id, scope FROM guard_grant") == [("c-1", 1), ("c-2", 1), ("c-3", 2), ("c-4", 1)]
+
+
+def test_scopes_are_found_again_by_another_process(ledger, path, now):
+    ledger.record(record("c-1"))
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="sha256:rules", zone=ZONE, now=now) as other:
+        other.record(record("c-2"))
+        other.record(record("c-3", categories=("contact",)))
+    ledger.record(record("c-4", categories=("contact",)))
+    assert rows(path, "SELECT scope FROM guard_grant") == [(1,), (1,), (2,), (2,)]
+
+
+# --- Withdrawal is final --------------------------------------------------------------------------
+
+
+def live(path: Path) -> set[tuple]:
+    return set(rows(path, "SELECT consent_id, purpose FROM guard_grant WHERE withdrawn_at IS NULL"))
+
+
+def test_importing_a_withdrawn_record_again_does_not_revive_it(ledger, path, now):
+    ledger.record(record())
+    ledger.withdraw("c-1")
+    now.seconds += 60
+    ledger.record(record())
+    assert live(path) == set()
+    assert ledger.list("p-1001")[0].withdrawn_at == NOW
+
+
+@pytest.mark.parametrize("granted", [NOW - 30, NOW])
+def test_an_older_consent_replayed_under_a_new_id_does_not_revive(ledger, path, now, granted):
+    ledger.record(record())
+    ledger.withdraw("c-1")
+    now.seconds += 60
+    with pytest.raises(Refused) as refused:
+        ledger.record(record("c-2", granted_at=granted))
+    assert refused.value.rules == ("GUARD-CONSENT-WITHDRAWN",)
+    assert live(path) == set()
+    assert [kept.verdict.valid for kept in ledger.list("p-1001")] == [True, False]
+
+
+def test_a_new_act_after_the_withdrawal_counts(ledger, path, now):
+    ledger.record(record())
+    ledger.withdraw("c-1")
+    now.seconds += 60
+    ledger.record(record("c-2", granted_at=NOW + 1))
+    assert live(path) == {("c-2", "loan_underwriting")}
+
+
+def test_a_withdrawal_says_nothing_of_other_purposes_recipients_and_persons(ledger, path):
+    ledger.record(record())
+    ledger.withdraw("c-1")
+    ledger.record(record("c-2", purposes=("post_loan",)))
+    ledger.record(record("c-3", recipient="agency"))
+    ledger.record(record("c-4", subject="p-1002"))
+    assert {name for name, _ in live(path)} == {"c-2", "c-3", "c-4"}
+
+
+def test_one_purpose_can_be_withdrawn_alone(ledger, path):
+    ledger.record(record("c-1", purposes=("loan_underwriting", "marketing")))
+    ledger.record(record("c-2", purposes=("marketing",), recipient="agency"))
+    ledger.record(record("c-3", subject="p-2", purposes=("marketing",)))
+    assert ledger.withdraw_subject("p-1001", "marketing") == 2
+    assert live(path) == {("c-1", "loan_underwriting"), ("c-3", "marketing")}
+    assert [(kept.withdrawn_at, kept.purposes) for kept in ledger.list("p-1001")] == [
+        (None, ("loan_underwriting",)),
+        (NOW, ()),
+    ]
+    ledger.record(record("c-1", purposes=("loan_underwriting", "marketing")))
+    assert ("c-1", "marketing") not in live(path)
+    assert ledger.withdraw_subject("p-1001") == 1
+    assert live(path) == {("c-3", "marketing")}
+    assert ledger.withdraw_subject("p-1001") == 0
+
+
+def test_withdrawing_again_keeps_the_first_time(ledger, path, now):
+    ledger.record(record())
+    assert ledger.withdraw("c-1", at=NOW - 10) == 1
+    now.seconds += 60
+    assert ledger.withdraw("c-1") == 0
+    assert (
+        rows(path, "SELECT withdrawn_at FROM guard_grant UNION ALL SELECT withdrawn_at FROM guard_consent")
+        == [(NOW - 10,)] * 2
+    )
+
+
+@pytest.mark.parametrize("at", [NOW + 1, -1])
+def test_a_withdrawal_is_not_in_the_future(ledger, path, at):
+    ledger.record(record())
+    with pytest.raises(Refused, match="future"):
+        ledger.withdraw("c-1", at=at)
+    assert len(live(path)) == 1
+
+
+def test_withdrawing_an_unknown_consent_is_said_to_be_so(ledger):
+    with pytest.raises(Refused) as refused:
+        ledger.withdraw("c-1")
+    assert refused.value.rules == ("GUARD-CONSENT",)
+
+
+def test_the_sequence_moves_with_every_change_and_no_other(ledger, path, now):
+    seen = [ledger.sequence()]
+    for change in (
+        lambda: ledger.record(record()),
+        lambda: ledger.record(record("c-2", subject="p-2")),
+        lambda: ledger.withdraw("c-1"),
+        lambda: ledger.withdraw_subject("p-2"),
+    ):
+        change()
+        seen.append(ledger.sequence())
+    assert seen == [0, 1, 2, 3, 4]
+    ledger.withdraw("c-1")
+    ledger.list("p-1")
+    ledger.person_key("p-9")
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as other:
+        assert other.sequence() == ledger.sequence() == 4
+
+
+# --- What the policies may say --------------------------------------------------------------------
+
+
+def verdict(**changes: object) -> Verdict:
+    parts = {
+        "id": "c-1",
+        "valid": True,
+        "scopes": (Scope(operations=("use",), categories=("income",)),),
+        "valid_until": NOW + DAY,
+    }
+    return Verdict(**{**parts, **changes})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (),
+        (verdict(), verdict()),
+        (verdict(id="c-2"),),
+        (verdict(scopes=()),),
+        (verdict(scopes=(Scope(operations=("use",), categories=()),)),),
+        (verdict(scopes=(Scope(operations=("use",), categories=("income", "biometric")),)),),
+        (verdict(scopes=(Scope(operations=("provide",), categories=("income",)),)),),
+        (verdict(valid_until=None),),
+        (verdict(valid_until=NOW - 30),),
+        (verdict(valid_until=2**60),),
+    ],
+)
+def test_a_verdict_that_goes_beyond_the_consent_is_refused_and_nothing_kept(path, now, answer):
+    with Ledger(f"sqlite:///{path}", judge=lambda _: answer, judged="", zone=ZONE, now=now) as ledger:
+        with pytest.raises(Refused) as refused:
+            ledger.record(record())
+        assert refused.value.rules in {("GUARD-VERDICT",), ("GUARD-DECISION-MISSING",)}
+        assert ledger.list("p-1001") == ()
+
+
+def test_a_grant_ends_with_the_consent_even_if_the_rules_would_allow_longer(ledger, path):
+    ledger.record(record(expires_at=NOW + DAY))
+    assert rows(path, "SELECT valid_until FROM guard_grant") == [(NOW + DAY,)]
+
+
+def test_an_engine_that_fails_keeps_nothing(path, now):
+    def stopped(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+        raise Refused.own("GUARD-ENGINE-STOPPED")
+
+    with Ledger(f"sqlite:///{path}", judge=stopped, judged="", zone=ZONE, now=now) as ledger:
+        with pytest.raises(Refused) as refused:
+            ledger.record(record())
+        assert refused.value.rules == ("GUARD-ENGINE-STOPPED",)
+        assert ledger.list("p-1001") == ()
+
+
+def test_the_policies_see_the_guards_time_not_the_callers(path, now):
+    seen: list[int] = []
+
+    def looking(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+        seen.extend(one.time.seconds for one in consents)
+        return judge(consents)
+
+    with Ledger(f"sqlite:///{path}", judge=looking, judged="", zone=ZONE, now=now) as ledger:
+        ledger.record(record(time=stamp(5 * DAY, "UTC")))
+    assert seen == [NOW - NOW % 60]
+
+
+# --- What may be recorded -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        record(purposes="loan_underwriting"),
+        record(purposes=()),
+        record(purposes=("a", "a")),
+        record(operations=("read",)),
+        record(granted_at="2026-11-23"),
+        record(granted_at=float(NOW)),
+        record(granted_at=-1),
+        record(expires_at=2**63),
+        record(separate=1),
+        record(assurance="certain"),
+        record(recipient=""),
+        record(recipient=" agency"),
+        record(form=b"web"),
+        record(basis=memoryview(b"consent")),
+        record(number=""),
+        record(number="c\x00"),
+        record(basis="cafe\u0301"),
+        record(form="cafe\u0301"),
+        record(recorder=""),
+        record(recorder="o-7 "),
+        record(recorder=7),
+        record(evidence="the person's letter"),
+        record(evidence=None),
+        record(notice={"id": "n-1"}),
+        record(form="\ud800"),
+        msgspec.structs.replace(record(), consent=None),
+        "c-1",
+        None,
+    ],
+)
+def test_a_record_that_is_not_well_formed_is_refused(ledger, wrong):
+    with pytest.raises(Refused) as refused:
+        ledger.record(wrong)
+    assert refused.value.rules == ("GUARD-CONSENT",)
+    assert not isinstance(refused.value.__context__, ValueError)  # it would quote the record
+    assert ledger.sequence() == 0
+
+
+def test_an_asserted_consent_needs_no_evidence(ledger, path):
+    ledger.record(record(assurance="asserted", evidence=None))
+    assert rows(path, "SELECT assurance, recorder, evidence FROM guard_grant") == [(0, "web", None)]
+
+
+INVALID = [
+    "",
+    " p",
+    "p ",
+    "\u3000p",
+    "p\n",
+    "p\x00",
+    "p\u200b",
+    "e\u0301",
+    "\ud800",
+    "p" * 129,
+    "\u2028",
+    "\ufdd0",
+    None,
+    b"p",
+    True,
+    1.5,
+]
+
+
+@pytest.mark.parametrize("subject", INVALID, ids=ascii)
+def test_invalid_subject_keys_are_refused(ledger, subject):
+    for call in (
+        lambda: ledger.record(record(subject=subject)),
+        lambda: ledger.list(subject),
+        lambda: ledger.withdraw_subject(subject),
+        lambda: ledger.person_key(subject),
+        lambda: ledger.forget(subject),
+    ):
+        with pytest.raises(Refused) as refused:
+            call()
+        assert refused.value.rules in {("GUARD-SUBJECT",), ("GUARD-CONSENT",)}
+
+
+@given(st.text(max_size=140))
+def test_a_subject_key_is_accepted_as_it_is_or_refused(text):
+    canonical = (
+        1 <= len(text) <= 128
+        and unicodedata.normalize("NFC", text.strip()) == text
+        and not any(unicodedata.category(one) in {"Cc", "Cf", "Cs", "Co", "Cn"} for one in text)
+    )
+    try:
+        assert subject_key(text) == text
+    except Refused:
+        assert not canonical
+    else:
+        assert canonical
+        assert text.encode().decode() == text
+
+
+EXISTS = """
+SELECT t.id FROM main.customer AS t WHERE EXISTS (
+  SELECT 1 FROM main.guard_grant AS g WHERE g.subject = CAST(t.id AS TEXT) AND g.purpose = 'loan_underwriting'
+  AND g.recipient = '' AND g.judged = 'sha256:rules' AND g.valid_from <= :now AND g.valid_until > :now
+  AND g.withdrawn_at IS NULL AND NOT (g.assurance = 0 AND g.recorder = :actor)
+  AND g.scope IN (SELECT s.scope FROM main.guard_scope AS s WHERE s.operation = :operation AND s.category = 'income'))
+"""
+
+
+def permitted(path: Path, operation: str = "use", now: int = NOW, actor: str = "o-7") -> list:
+    with sqlite3.connect(path) as connection:
+        found = connection.execute(EXISTS, {"operation": operation, "now": now, "actor": actor}).fetchall()
+    connection.close()
+    return [one for (one,) in found]
+
+
+ALIKE = ["u1", "U1", "ú1", "u1x", "u01", "１", "0012", "12.0", "王小明", "王小明 x", "1001x", "9007199254740993"]
+
+
+@pytest.mark.parametrize("subject", ALIKE)
+def test_of_keys_that_look_alike_exactly_the_consenting_person_is_met(ledger, path, subject):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE customer (id)")
+        others = [*ALIKE, " u1", "u1 ", 12, 12.5, 1001, 9007199254740992, "\ufb01", None, b"u1"]
+        connection.executemany("INSERT INTO customer VALUES (?)", [(one,) for one in others])
+    connection.close()
+    assert permitted(path) == []
+    ledger.record(record(subject=subject))
+    assert set(permitted(path)) <= {subject, subject.encode()}
+    assert subject in permitted(path)
+
+
+def test_a_grant_holds_for_its_operations_its_time_and_others_than_its_recorder(ledger, path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE customer (id TEXT)")
+        connection.execute("INSERT INTO customer VALUES ('p-1001')")
+    connection.close()
+    ledger.record(record(assurance="asserted", recorder="o-7"))
+    assert permitted(path) == []  # who recorded an asserted consent cannot use it
+    assert permitted(path, actor="o-8") == ["p-1001"]
+    assert permitted(path, actor="o-8", operation="provide") == []
+    assert permitted(path, actor="o-8", now=NOW - 31) == []
+    assert permitted(path, actor="o-8", now=NOW - 30 + 365 * DAY - 1) == ["p-1001"]
+    assert permitted(path, actor="o-8", now=NOW - 30 + 365 * DAY) == []
+    ledger.withdraw("c-1")
+    assert permitted(path, actor="o-8") == []
+
+
+# --- One database, many users ---------------------------------------------------------------------
+
+
+def test_recording_while_the_program_holds_the_database_is_refused_at_once(path, now):
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=0.05) as ledger:
+        ledger.record(record("c-0", subject="p-0"))
+        program = sqlite3.connect(path, isolation_level=None)
+        program.execute("BEGIN IMMEDIATE")
+        for call in (lambda: ledger.record(record()), lambda: ledger.withdraw("c-0"), lambda: ledger.person_key("p-7")):
+            with pytest.raises(Refused) as refused:
+                call()
+            assert refused.value.rules == ("GUARD-LEDGER",)
+            assert "before the transaction" in str(refused.value)
+            assert refused.value.__context__ is None
+        assert ledger.sequence() == 1  # reading goes on
+        program.execute("ROLLBACK")
+        program.close()
+        ledger.record(record())
+
+
+def test_a_read_cursor_left_open_refuses_the_record_and_nothing_is_kept(path, now):
+    """In a rollback journal a reader holds off every commit; in WAL it does not. The mode is the program's choice."""
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=0.05) as ledger:
+        ledger.record_many(record(f"c-{i}", f"p-{i}") for i in range(3))
+        program = sqlite3.connect(path)
+        cursor = program.execute("SELECT subject FROM guard_grant")
+        cursor.fetchone()
+        with pytest.raises(Refused, match="locked"):
+            ledger.record(record("c-9", "p-0"))
+        cursor.close()
+        assert len(ledger.list("p-0")) == 1
+        assert program.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+        cursor = program.execute("SELECT subject FROM guard_grant")
+        cursor.fetchone()
+        ledger.record(record("c-9", "p-0"))
+        program.close()
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_the_journal_mode_is_left_as_it_is(path, now, mode):
+    program = sqlite3.connect(path)
+    assert program.execute(f"PRAGMA journal_mode = {mode}").fetchone() == (mode,)
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as ledger:
+        ledger.record(record())
+        assert program.execute("PRAGMA journal_mode").fetchone() == (mode,)
+    program.close()
+
+
+def test_person_keys_in_a_database_of_their_own_can_be_made_while_the_program_holds_the_ledgers(path, tmp_path, now):
+    persons = f"sqlite:///{tmp_path / 'persons.db'}"
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=0.05, persons=persons) as ledger:
+        program = sqlite3.connect(path, isolation_level=None)
+        program.execute("BEGIN EXCLUSIVE")
+        assert len(ledger.person_key("p-7")) == 32
+        with pytest.raises(Refused):
+            ledger.sequence()
+        program.close()
+        assert rows(path, "SELECT name FROM sqlite_master WHERE name = 'guard_person'") == []
+
+
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[4])
+from test_consent import judge, record, ZONE
+from guard.consent import Ledger
+with Ledger("sqlite:///" + sys.argv[1], judge=judge, judged="sha256:rules", zone=ZONE, wait=20) as ledger:
+    for i in range(int(sys.argv[3])):
+        ledger.record(record(f"{sys.argv[2]}-{i}", f"p-{i}"))
+    print(ledger.instance, ledger.person_key("p-0").hex())
+"""
+
+
+def test_processes_record_at_once_and_share_scopes_and_keys(path):
+    here = str(Path(__file__).parent)
+    commands = [[sys.executable, "-c", CHILD, str(path), name, "12", here] for name in "abcd"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
+    outputs = {process.communicate()[0] for process in processes}
+    assert [process.returncode for process in processes] == [0] * 4
+    assert len(outputs) == 1  # one instance, one key a person
+    assert rows(path, "SELECT count(*), count(DISTINCT scope) FROM guard_grant") == [(48, 1)]
+    assert rows(path, "SELECT value FROM guard_meta WHERE key = 'sequence'") == [("48",)]
+    assert rows(path, "SELECT count(*) FROM guard_person") == [(12,)]
+
+
+def test_threads_record_and_withdraw_at_once(path, now):
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=20) as ledger:
+
+        def work(name: int) -> None:
+            for i in range(5):
+                ledger.record(record(f"c-{name}-{i}", f"p-{name}"))
+            ledger.withdraw(f"c-{name}-0")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        assert ledger.sequence() == 48
+        assert len(live(path)) == 32
+
+
+def test_a_forked_child_uses_connections_of_its_own(ledger, path):
+    ledger.record(record())
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ledger.record(record("c-2"))
+            os._exit(0 if ledger.sequence() == 2 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    ledger.withdraw("c-2")
+    assert ledger.sequence() == 3
+
+
+# --- Whose database it is -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file:x?mode=memory&cache=shared&uri=true",
+        "postgresql://bank",
+        "bank.db",
+    ],
+)
+def test_a_database_that_cannot_hold_a_ledger_is_misuse(url):
+    with pytest.raises(Misuse):
+        Ledger(url, judge=judge, judged="", zone=ZONE)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE guard_grant (subject TEXT)",
+        "CREATE VIEW guard_grant AS SELECT 1 AS subject",
+        "CREATE VIEW guard_person AS SELECT 'p' AS subject, x'00' AS key",
+        "CREATE TABLE guard_meta (key TEXT PRIMARY KEY, value TEXT); INSERT INTO guard_meta VALUES ('format', '2')",
+        "CREATE TABLE guard_meta (key TEXT PRIMARY KEY, value TEXT); INSERT INTO guard_meta VALUES ('format', '1')",
+    ],
+)
+def test_a_database_whose_tables_only_look_like_a_ledger_is_refused(path, sql):
+    with sqlite3.connect(path) as connection:
+        connection.executescript(sql)
+    connection.close()
+    with pytest.raises(Refused) as refused:
+        Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE)
+    assert refused.value.rules == ("GUARD-LEDGER",)
+
+
+def test_what_is_no_database_is_refused_without_its_text(path):
+    path.write_bytes(b"a letter about p-1001" * 100)
+    with pytest.raises(Refused) as refused:
+        Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE)
+    assert refused.value.rules == ("GUARD-LEDGER",)
+    assert refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE guard_meta SET value = 'other' WHERE key = 'instance'",
+        "DELETE FROM guard_meta",
+        "UPDATE guard_meta SET value = 'many' WHERE key = 'sequence'",
+        "DROP TABLE guard_grant",
+        "DROP TABLE guard_consent",
+    ],
+)
+def test_a_database_that_was_replaced_or_damaged_while_open_is_refused(ledger, path, sql):
+    ledger.record(record())
+    with sqlite3.connect(path) as connection:
+        connection.execute(sql)
+    connection.close()
+    with pytest.raises(Refused) as refused:
+        ledger.record(record("c-2"))
+    assert refused.value.rules == ("GUARD-LEDGER",)
+    assert refused.value.__context__ is None
+
+
+def test_every_ledger_has_an_instance_of_its_own_that_stays(path, tmp_path, now):
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE) as one:
+        with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE) as same:
+            assert one.instance == same.instance
+        with Ledger(f"sqlite:///{tmp_path / 'other.db'}", judge=judge, judged="", zone=ZONE) as other:
+            assert one.instance != other.instance
+
+
+def test_opening_needs_no_write_once_the_tables_are_there(path, now):
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now):
+        pass
+    program = sqlite3.connect(path, isolation_level=None)
+    program.execute("BEGIN IMMEDIATE")
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=0.05) as ledger:
+        assert ledger.sequence() == 0
+    program.close()
+
+
+def test_person_keys_are_random_stable_and_many(ledger, path, now):
+    subjects = [f"p-{i}" for i in range(1_200)]
+    keys = ledger.person_keys(subjects)
+    assert len(set(keys.values())) == 1_200
+    assert {len(key) for key in keys.values()} == {32}
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as other:
+        assert other.person_keys(subjects) == keys
+    assert ledger.person_keys(()) == {}
+
+
+def test_a_damaged_person_key_is_refused(ledger, path):
+    ledger.person_key("p-1")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE guard_person SET key = x'00'")
+    connection.close()
+    with pytest.raises(Refused, match="damaged"):
+        ledger.person_key("p-1")

@@ -298,7 +298,7 @@ def test_a_draft_that_cannot_be_kept_is_refused_and_leaves_no_line(register, dir
     with pytest.raises(Refused) as refused:
         register.append(draft(**changes))
     assert refused.value.rules == ("GUARD-REGISTER",)
-    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
     assert written(directory) == before
     assert register.append(draft()) == 1
 

@@ -11,6 +11,7 @@ import secrets
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -147,11 +148,13 @@ class Register:
 
     def _line(self, draft: Draft, shard: str) -> Line:
         """The line of the entry, but for its number; refuses a draft that could not be read back."""
-        try:
-            encoded = canonical(self._entry(draft, shard))
-            _decode(encoded)
-        except (msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
-            raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.") from None
+        encoded = b""
+        with suppress(msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
+            made = canonical(self._entry(draft, shard))
+            _decode(made)
+            encoded = made
+        if not encoded:  # raised here, so that the error, which may quote the value, is not even its context
+            raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.")
         if len(encoded) > MAX_LINE:
             raise Refused.own("GUARD-REGISTER", "The entry is too long.")
         before, _, after = encoded.partition(b',"seq":0,')
