@@ -199,7 +199,12 @@ class Rows:
         self.tables.add((target.schema, target.name))
         person, subject, actor = _of(ROW, self.subjects[0]), _of("r", relation.subject), _of("r", relation.actor)
         by = self._parameter("g_actor")
-        asked = [f"{subject} = {person}", f"{exact(subject)} = {exact(person)}", f"{actor} = {by}", f"{exact(actor)} = {by}"]
+        asked = [
+            f"{subject} = {person}",
+            f"{exact(subject)} = {exact(person)}",
+            f"{actor} = {by}",
+            f"{exact(actor)} = {by}",
+        ]
         asked += [_compare(_of("r", column), "eq", wanted) for column, wanted in relation.where.items()]
         return f"EXISTS (SELECT 1 FROM {target.sql} AS r WHERE {' AND '.join(asked)})"
 

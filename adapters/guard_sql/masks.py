@@ -29,13 +29,13 @@ def _sqlite_phone(text: str) -> str:
 
 
 def _sqlite_card(text: str) -> str:
-    return f"CASE WHEN length({text}) >= 12 THEN substr({text}, 1, 6) || '******' || substr({text}, -4) ELSE {_STARS} END"
+    return (
+        f"CASE WHEN length({text}) >= 12 THEN substr({text}, 1, 6) || '******' || substr({text}, -4) ELSE {_STARS} END"
+    )
 
 
 def _sqlite_month(text: str) -> str:
-    return (
-        f"CASE WHEN length({text}) IN (7, 10) AND substr({text}, 5, 1) = '-' THEN substr({text}, 1, 7) ELSE {_STARS} END"
-    )
+    return f"CASE WHEN length({text}) IN (7, 10) AND substr({text}, 5, 1) = '-' THEN substr({text}, 1, 7) ELSE {_STARS} END"
 
 
 def _sqlite_city(text: str) -> str:

@@ -67,7 +67,8 @@ def _checked(one: object, *, whole: bool) -> object:
     if isinstance(one, str) and kind is str and _fits(one):
         return one
     raise Refused.own(
-        "GUARD-SQL-PARAMETERS", f"A parameter is None, a number of 64 bits, or text or bytes of at most {MAX_BYTES} bytes."
+        "GUARD-SQL-PARAMETERS",
+        f"A parameter is None, a number of 64 bits, or text or bytes of at most {MAX_BYTES} bytes.",
     )
 
 

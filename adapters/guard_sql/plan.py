@@ -51,9 +51,7 @@ class Plan:
         return rewrite(self._resolved, self._parameters, self._templates, decision)
 
 
-def plan(
-    sql: str, *, dialect: str = "sqlite", catalogue: Catalogue, holder: str, schemas: Mapping[str, str]
-) -> Plan:
+def plan(sql: str, *, dialect: str = "sqlite", catalogue: Catalogue, holder: str, schemas: Mapping[str, str]) -> Plan:
     """Reads a statement. `schemas` maps schemas of the database to schemas of the catalogue: {"main": "retail"}.
 
     Raises `Refused` with GUARD-SQL, GUARD-SQL-TABLE, GUARD-SQL-COLUMN or GUARD-SQL-FUNCTION; the detail says

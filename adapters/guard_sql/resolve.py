@@ -163,7 +163,12 @@ class _Scope:
         known = self._alias or (fold(self._table.name) if self._table else None)
         right = fold(table.name) == known
         if schema is not None:
-            right = right and self._alias is None and self._table is not None and fold(schema.name) == fold(self._table.schema)
+            right = (
+                right
+                and self._alias is None
+                and self._table is not None
+                and fold(schema.name) == fold(self._table.schema)
+            )
         if not right:
             raise Refused.own("GUARD-SQL-COLUMN", _about("The table of a column", table))
 
@@ -229,7 +234,9 @@ class _Scope:
         if isinstance(term, exp.Literal) and not term.is_string and term.name.isdigit():
             place = int(term.name)
             if not 1 <= place <= len(self._outputs) or any(output.star for output in self._outputs):
-                raise sql_refused("A position in GROUP BY or ORDER BY needs a select list without a star, and its place in it.")
+                raise sql_refused(
+                    "A position in GROUP BY or ORDER BY needs a select list without a star, and its place in it."
+                )
             return self._expressions[place - 1]
         if clause == "order" and isinstance(term, exp.Column) and not term.args.get("table"):
             return self._aliases.get(fold(term.name))

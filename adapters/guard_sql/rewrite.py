@@ -132,5 +132,5 @@ def _spliced(sql: str, template: Template, fields: tuple[str, ...], *, declared:
     if not marker or MARKER in before or MARKER in after:
         # A text literal could hold the marker; a template must never land in one.
         raise sql_refused("It cannot be written back.")
-    piece = template.piece(fields, declared=declared)
+    piece = template.text(fields, declared=declared)
     return Text(before + piece.sql + after, own=piece.own, tables=piece.tables)

@@ -7,25 +7,29 @@ carries the row's persons as canonical text, under names that no statement can s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
 
 from guard.catalogue import Source
 from guard.errors import Refused
-from guard.model import ALWAYS, CONFLICT, NEVER, Condition, Decision, Treatment, rules_of
+from guard.model import ALWAYS, CONFLICT, NEVER, AllCondition, Condition, Decision, Treatment, rules_of
 from guard.wire import canonical
+from guard_sql import verify
 from guard_sql.conditions import ROW, Rows
 from guard_sql.guarded import Text
 from guard_sql.masks import masked
-from guard_sql.verify import template_text
 from guard_sql.world import Table, World, quoted
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 PERSON: Final = "guard_person_"
 """The beginning of the hidden columns' names; a number follows."""
 
 _TEXT: Final = frozenset({"text", "date", "timestamp", "json"})
-_MOST_PIECES: Final = 256
-_MOST_TEMPLATES: Final = 256
+_MOST: Final = 1024
 
 
 def shape(source: str, decision: Decision) -> bytes:
@@ -37,25 +41,33 @@ def shape(source: str, decision: Decision) -> bytes:
     return canonical((source, rows, sorted(reads.items())))
 
 
-class Template:
-    """What a decision leaves of a table. `column(field)` is None where the field is dropped."""
+@dataclass(frozen=True)
+class Part:
+    """One expression of a template, read back, with the parameters and tables that it needs."""
 
-    def __init__(self, table: Table, entry: Source, decision: Decision, world: World) -> None:
-        self.table: Final = table
-        self._condition: Condition = decision.rows[table.source]
-        self._reads: Mapping[str, Treatment] = decision.reads.get(table.source, {})
-        self._compiled: dict[str, tuple[str, Rows]] = {}
-        self._pieces: dict[tuple[tuple[str, ...], bool], Text] = {}
-        self._entry = entry
-        self._world = world
-        self._rows = Rows(table, entry, world)
-        present = self._rows.present()
+    sql: str
+    own: frozenset[str]
+    tables: frozenset[tuple[str, str]]
+
+
+class Template:
+    """What a decision leaves of a table."""
+
+    def __init__(self, table: Table, entry: Source, decision: Decision, templates: Templates) -> None:
+        self._table: Final = table
+        self._entry: Final = entry
+        self._templates: Final = templates
+        self._condition: Final[Condition] = decision.rows[table.source]
+        self._reads: Final[Mapping[str, Treatment]] = decision.reads.get(table.source, {})
+        self._columns: dict[str, Part] = {}
+        self._subjects: Final = tuple(column for column, _ in table.subjects(entry))
+        self._declared: Final = self._part(Rows.declared)
+        conjuncts = self._condition.conditions if isinstance(self._condition, AllCondition) else (self._condition,)
         self._where: Final = (
-            present if self._condition == ALWAYS else f"{present} AND {self._rows.sql(self._condition)}"
+            self._part(Rows.present),
+            *(self._part(partial(Rows.sql, condition=one)) for one in conjuncts),
         )
-        self._about = Rows(table, entry, world)
-        self._declared: Final = self._about.declared()
-        self.persons: Final = tuple(f"{PERSON}{place}" for place in range(len(self._rows.subjects)))
+        self.persons: Final = tuple(f"{PERSON}{place}" for place in range(len(self._subjects)))
 
     def dropped(self, field: str) -> bool:
         """Whether the field may never be seen."""
@@ -78,37 +90,31 @@ class Template:
                 found |= {*treatment.rules, *rules_of(treatment.reveal), *rules_of(treatment.masked_if)}
         return tuple(sorted(found))
 
-    def piece(self, fields: tuple[str, ...], *, declared: bool) -> Text:
-        """The subquery with these fields, read back; with `declared`, only the rows of the person that the context declares."""
-        known = self._pieces.get((fields, declared))
-        if known is not None:
-            return known
-        used = [self._rows, *([self._about] if declared else []), *(self._column(field)[1] for field in fields)]
-        made = Text(
-            self._text(fields, declared=declared),
-            own=tuple(sorted({name for rows in used for name in rows.parameters})),
-            tables=frozenset({table for rows in used for table in rows.tables}),
-        )
-        template_text(made.sql, self._world.dialect, made.tables, {*made.own}, {*fields, *self.persons})
-        if len(self._pieces) >= _MOST_PIECES:
-            self._pieces.clear()
-        self._pieces[fields, declared] = made
-        return made
-
-    def _text(self, fields: Iterable[str], *, declared: bool) -> str:
-        columns = [f"{self._column(field)[0]} AS {quoted(field)}" for field in fields]
-        columns += [
+    def text(self, fields: Sequence[str], *, declared: bool) -> Text:
+        """The subquery with these fields; with `declared`, only the rows of the person that the context declares."""
+        columns = {field: self._column(field) for field in fields}
+        where = (self._declared, *self._where) if declared else self._where
+        listed = [f"{part.sql} AS {quoted(field)}" for field, part in columns.items()]
+        listed += [
             f"CAST({ROW}.{quoted(column)} AS TEXT) AS {quoted(person)}"
-            for column, person in zip(self._rows.subjects, self.persons, strict=True)
+            for column, person in zip(self._subjects, self.persons, strict=True)
         ]
-        where = f"{self._declared} AND {self._where}" if declared else self._where
-        return f"(SELECT {', '.join(columns)} FROM {self.table.sql} AS {ROW} WHERE {where})"
+        used = (*columns.values(), *where)
+        return Text(
+            f"(SELECT {', '.join(listed)} FROM {self._table.sql} AS {ROW} "
+            f"WHERE {' AND '.join(f'({part.sql})' for part in where)})",
+            own=tuple(sorted({name for part in used for name in part.own})),
+            tables=frozenset({table for part in used for table in part.tables}),
+        )
 
-    def _column(self, field: str) -> tuple[str, Rows]:
-        made = self._compiled.get(field)
+    def _part(self, write: Callable[[Rows], str]) -> Part:
+        rows = Rows(self._table, self._entry, self._templates.world)
+        return self._templates.part(self._table, write(rows), rows)
+
+    def _column(self, field: str) -> Part:
+        made = self._columns.get(field)
         if made is None:
-            rows = Rows(self.table, self._entry, self._world)
-            made = self._compiled[field] = (self._treated(field, rows), rows)
+            made = self._columns[field] = self._part(partial(self._treated, field))
         return made
 
     def _treated(self, field: str, rows: Rows) -> str:
@@ -119,12 +125,16 @@ class Template:
         mask = _mask(treatment)
         if mask is None or treatment.masked_if in (NEVER, treatment.reveal):
             return f"(SELECT {place} WHERE {rows.sql(treatment.reveal)})"
-        hidden = masked(mask, place, self._world.dialect.name)
+        hidden = masked(mask, place, self._templates.world.dialect.name)
         if treatment.reveal != NEVER or treatment.masked_if != ALWAYS:
             shown = "" if treatment.reveal == NEVER else f"WHEN {rows.sql(treatment.reveal)} THEN {place} "
-            last = f"ELSE {hidden}" if treatment.masked_if == ALWAYS else f"WHEN {rows.sql(treatment.masked_if)} THEN {hidden}"
+            last = (
+                f"ELSE {hidden}"
+                if treatment.masked_if == ALWAYS
+                else f"WHEN {rows.sql(treatment.masked_if)} THEN {hidden}"
+            )
             hidden = f"CASE {shown}{last} END"
-        if treatment.reveal != NEVER and self.table.types[field] not in _TEXT:
+        if treatment.reveal != NEVER and self._table.types[field] not in _TEXT:
             return hidden
         return f"CAST({hidden} AS TEXT)"
 
@@ -140,6 +150,7 @@ class Templates:
     def __init__(self, world: World) -> None:
         self.world: Final = world
         self._made: dict[bytes, Template] = {}
+        self._parts: dict[tuple[str, str], Part] = {}
 
     def of(self, table: Table, entry: Source, decision: Decision) -> Template:
         """The template of a table under a decision, which must name the table."""
@@ -148,8 +159,22 @@ class Templates:
         key = shape(table.source, decision)
         made = self._made.get(key)
         if made is None:
-            made = Template(table, entry, decision, self.world)
-            if len(self._made) >= _MOST_TEMPLATES:
-                self._made.clear()
-            self._made[key] = made
+            made = Template(table, entry, decision, self)
+            _keep(self._made, key, made)
         return made
+
+    def part(self, table: Table, sql: str, rows: Rows) -> Part:
+        """An expression over a table, read back once for its text."""
+        known = self._parts.get((table.source, sql))
+        if known is not None:
+            return known
+        made = Part(sql, frozenset(rows.parameters), frozenset(rows.tables))
+        verify.part(sql, table.sql, self.world.dialect, made.tables, made.own)
+        _keep(self._parts, (table.source, sql), made)
+        return made
+
+
+def _keep(cache: dict[K, V], key: K, made: V) -> None:
+    if len(cache) >= _MOST:
+        cache.clear()
+    cache[key] = made

@@ -1,8 +1,9 @@
 """The written text is read once more before it can run.
 
 The statement around the template has to come out as the very tree that was planned, and to name the marker
-and nothing else; the template has to name exactly the tables and parameters that its conditions need, all
-qualified, and only the functions that the guard writes. Both are done once for a text, which is cached.
+and nothing else. Each part of a template (a column, a condition) has to be one expression that names
+exactly the tables and parameters it needs, all qualified, and only the functions that the guard writes; a
+part is read once, and templates only join parts that were read.
 """
 
 from __future__ import annotations
@@ -54,19 +55,17 @@ def outer(
         raise _fails()
 
 
-def template_text(
+def part(
     sql: str,
+    table: str,
     dialect: Dialect,
     tables: AbstractSet[tuple[str, str]],
     parameters: AbstractSet[str],
-    columns: AbstractSet[str],
 ) -> None:
-    """Refuses a template that names another table, parameter, function or output than its conditions need."""
-    if not (sql.startswith("(") and sql.endswith(")")):
-        raise _fails()
-    inner = sql[1:-1]
-    tree = parse(tokenise(inner, dialect), inner, dialect)
-    if {output.alias for output in tree.expressions} != columns:
+    """Refuses a part of a template that is not one expression over `table` with exactly these tables and parameters."""
+    whole = f"SELECT {sql} AS part FROM {table} AS {ROW}"
+    tree = parse(tokenise(whole, dialect), whole, dialect)
+    if len(tree.expressions) != 1 or tree.expressions[0].alias != "part":
         raise _fails()
     named: set[tuple[str, str]] = set()
     bound: set[str] = set()

@@ -1,0 +1,105 @@
+"""Plans and guarded statements that were made before, so that a repeated statement costs two look-ups.
+
+One cache belongs to one connection factory: to one catalogue, holder, mapping of schemas and dialect. Its
+size is bounded; what was used longest ago goes first. Values are never in it: parameters are bound each
+time, and literals are part of the text that is the key.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from threading import Lock
+from typing import Final, Generic, TypeVar
+
+from guard.catalogue import Catalogue
+from guard.model import Decision
+from guard_sql.guarded import Guarded
+from guard_sql.plan import Plan, plan_in, templates_of
+from guard_sql.template import shape
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class _Recent(Generic[K, V]):
+    """The most recently used entries, at most `size` of them."""
+
+    def __init__(self, size: int) -> None:
+        self._size: Final = size
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._lock: Final = Lock()
+
+    def get(self, key: K) -> V | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+            return found
+
+    def put(self, key: K, value: V) -> None:
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class PlanCache:
+    """text -> Plan, and (Plan, Decision) -> Guarded, for one database under one catalogue. Safe between threads.
+
+    A refusal is not kept: it is made again, with its own reasons.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        holder: str,
+        schemas: Mapping[str, str],
+        dialect: str = "sqlite",
+        plans: int = 1024,
+        guarded: int = 2048,
+    ) -> None:
+        self._templates: Final = templates_of(catalogue, holder, schemas, dialect)
+        self._plans: _Recent[str, Plan] = _Recent(plans)
+        self._met: _Recent[tuple[int, int], tuple[Plan, Decision, Guarded]] = _Recent(guarded)
+        self._guarded: _Recent[tuple[int, bytes], tuple[Plan, Guarded]] = _Recent(guarded)
+
+    def plan(self, sql: str) -> Plan:
+        """The plan of a statement; `Refused` as `guard_sql.plan` does."""
+        known = self._plans.get(sql) if type(sql) is str else None
+        if known is None:
+            known = plan_in(sql, self._templates)
+            self._plans.put(sql, known)
+        return known
+
+    def apply(self, plan: Plan, decision: Decision | None) -> Guarded:
+        """The guarded form of a plan under a decision: by the very objects first, then by the decision's shape.
+
+        The entries hold the objects whose identity is their key, so that an identity is never taken over.
+        """
+        if plan.source is None or plan.public or decision is None:
+            return self._by_shape(plan, decision, b"")
+        met = self._met.get((id(plan), id(decision)))
+        if met is not None and met[0] is plan and met[1] is decision:
+            return met[2]
+        # A denial has a shape too, that of nothing: it must never find what an earlier decision allowed.
+        made = (
+            plan.apply(decision)
+            if decision.allow is not True
+            else self._by_shape(plan, decision, shape(plan.source, decision))
+        )
+        self._met.put((id(plan), id(decision)), (plan, decision, made))
+        return made
+
+    def _by_shape(self, plan: Plan, decision: Decision | None, key: bytes) -> Guarded:
+        known = self._guarded.get((id(plan), key))
+        if known is not None and known[0] is plan:
+            return known[1]
+        made = plan.apply(decision)
+        self._guarded.put((id(plan), key), (plan, made))
+        return made
