@@ -337,7 +337,7 @@ def agency_consents(before: list[Row], key: str, position: int) -> Iterator[Row]
     """Most persons signed, and that the bank may ask; every fifth did not sign for wealth, every seventh nothing."""
     if position % 7 == 6:
         return
-    categories = ["identity", "contact", "address", "credit_history", "loan", "adverse"]
+    categories = ["identity", "contact", "address", "loan", "adverse"]
     if position % 5:
         categories += ["income", "deposit"]
     if position % 3:
