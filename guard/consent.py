@@ -190,7 +190,7 @@ class Ledger:
         return tuple(kept[one] for one in order)
 
     def _verdicts(self, consents: Sequence[Consent]) -> dict[str, Verdict]:
-        verdicts = [one for some in _batched(consents, _JUDGED) for one in self._judge(some)]
+        verdicts = [one for some in _chunks(consents, _JUDGED) for one in self._judge(some)]
         if [one.id for one in verdicts] != [one.id for one in consents]:
             raise Refused.own("GUARD-DECISION-MISSING")
         return {one.id: _narrowed(one, asked) for one, asked in zip(verdicts, consents, strict=True)}
@@ -355,12 +355,10 @@ _NOT_TEXT: Final = (bytes, bytearray, memoryview, date, datetime, time, timedelt
 
 def _checked(raw: ConsentRecord) -> ConsentRecord:
     """The record with every type checked (a constructor checks none), in canonical text; or GUARD-CONSENT."""
-    text = None
-    with suppress(msgspec.MsgspecError, TypeError, ValueError, OverflowError):
-        record = msgspec.convert(msgspec.to_builtins(raw, builtin_types=_NOT_TEXT), ConsentRecord)
-        text = canonical(record).decode()
-    if text is None:
+    typed = _typed(raw)
+    if typed is None:  # raised here, so that the error, which may quote the record, is not even its context
         raise Refused.own("GUARD-CONSENT", "A part is missing, unknown or of a wrong type.")
+    record, text = typed
     subject_key(record.subject)
     one = record.consent
     for name in (record.recorder, one.id, *one.purposes, *one.operations, *one.categories, one.basis):
@@ -379,6 +377,14 @@ def _checked(raw: ConsentRecord) -> ConsentRecord:
     if one.assurance != "asserted" and record.evidence is None:
         raise Refused.own("GUARD-CONSENT", "An observed or proved consent carries the digest of its evidence.")
     return record
+
+
+def _typed(raw: ConsentRecord) -> tuple[ConsentRecord, str] | None:
+    """The record with its types checked, and its canonical JSON."""
+    with suppress(msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+        record = msgspec.convert(msgspec.to_builtins(raw, builtin_types=_NOT_TEXT), ConsentRecord)
+        return record, canonical(record).decode()
+    return None
 
 
 def _name(text: str) -> None:
@@ -560,15 +566,10 @@ def _make_keys(connection: Connection, subjects: Sequence[str]) -> dict[str, byt
     return keys | made
 
 
-def _batched(values: Sequence[V], size: int) -> Iterator[Sequence[V]]:
+def _chunks(values: Iterable[V], size: int = _CHUNK) -> Iterator[list[V]]:
     """The values in runs of at most `size`."""
-    return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
     listed = list(values)
-    for start in range(0, len(listed), _CHUNK):
-        yield listed[start : start + _CHUNK]
+    return (listed[start : start + size] for start in range(0, len(listed), size))
 
 
 # --- Connections ----------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_a_withdrawal_ends_the_grants_for_every_other_connection(ledger, path):
 # --- Import and repetition ------------------------------------------------------------------------
 
 
-def test_a_thousand_consents_are_one_question_and_one_transaction(path, now):
+def test_a_thousand_consents_are_one_transaction_and_few_questions(path, now):
     asked: list[int] = []
 
     def counting(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
@@ -147,7 +147,7 @@ def test_a_thousand_consents_are_one_question_and_one_transaction(path, now):
 
     with Ledger(f"sqlite:///{path}", judge=counting, judged="sha256:rules", zone=ZONE, now=now) as ledger:
         verdicts = ledger.record_many(record(f"c-{i}", f"p-{i}", preticked=i % 10 == 0) for i in range(1_000))
-        assert asked == [1_000]
+        assert asked == [50] * 20  # each within what the engine takes at once
         assert [verdict.id for verdict in verdicts] == [f"c-{i}" for i in range(1_000)]
         assert sum(verdict.valid for verdict in verdicts) == 900
         assert rows(path, "SELECT count(*), count(DISTINCT scope) FROM guard_grant") == [(900, 1)]
