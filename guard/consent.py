@@ -10,12 +10,9 @@ connections of its own, and refuses at once where the program holds the database
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import threading
 import unicodedata
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
@@ -25,15 +22,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Engine, MetaData, create_engine, delete, event, func, insert, inspect, select, update
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.engine import URL
 
 from guard import clock
 from guard.context import subject_key
-from guard.errors import Misuse, Refused
+from guard.errors import Refused
+from guard.ledger_store import Store
 from guard.ledger_tables import FORMAT, consent, grant, meta, metadata, person, persons_metadata, scope
 from guard.model import Consent, Reason, Scope, Verdict, normal_scopes
 from guard.wire import canonical
@@ -58,10 +53,6 @@ _CHUNK: Final = 500
 """Values in one IN list; SQLite bounds the parameters of a statement."""
 
 _DIGEST: Final = re.compile(r"[a-z0-9]{2,16}:[0-9a-f]{64}", re.ASCII)
-_BUSY: Final = (
-    "The database is locked: record or withdraw the consent before the transaction that uses it, or after it."
-)
-_UNUSABLE: Final = "The database cannot be read or written as a ledger."
 
 
 class Decider(Protocol):
@@ -130,8 +121,8 @@ class Ledger:
         self._judged = judged
         self._zone = zone
         self._now = now
-        self._store = _Store(url, metadata, wait)
-        self._persons = _Store(persons if persons is not None else url, persons_metadata, wait)
+        self._store = Store(url, metadata, wait, _begin)
+        self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
         self._scopes: dict[Pairs, int] = {}
         self.instance = self._store.run(_instance)
 
@@ -541,6 +532,13 @@ def _meta(connection: Connection) -> dict[str, str]:
     return {row.key: row.value for row in connection.execute(select(meta))}
 
 
+def _begin(connection: Connection) -> None:
+    """What a new ledger knows of itself."""
+    if not _meta(connection):
+        values = {"format": FORMAT, "instance": secrets.token_hex(16), "sequence": "0"}
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
+
+
 def _instance(connection: Connection) -> str:
     values = _meta(connection)
     if values.get("format") != FORMAT:
@@ -570,131 +568,3 @@ def _chunks(values: Iterable[V], size: int = _CHUNK) -> Iterator[list[V]]:
     """The values in runs of at most `size`."""
     listed = list(values)
     return (listed[start : start + size] for start in range(0, len(listed), size))
-
-
-# --- Connections ----------------------------------------------------------------------------------
-
-
-class _Store:
-    """Connections of our own to one SQLite file, whose journal mode is left as it is."""
-
-    def __init__(self, url: str | URL, tables: MetaData, wait: float) -> None:
-        self._url = _address(url)
-        self._wait = wait
-        self._writing = threading.Lock()
-        self._pid = os.getpid()
-        self._engine = self._connect()
-        _STORES.add(self)
-        if self.run(_is_memory):
-            raise Misuse(_NO_MEMORY)
-        if not self.run(lambda connection: _complete(connection, tables)):
-            self.write(lambda connection: _create(connection, tables))
-
-    def _connect(self) -> Engine:
-        options = {"poolclass": QueuePool, "pool_timeout": self._wait, "hide_parameters": True}
-        engine = create_engine(self._url, connect_args={"timeout": self._wait}, **options)
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
-        return engine
-
-    def run(self, work: Callable[[Connection], V]) -> V:
-        """Reads in one snapshot."""
-        return self._shielded(work, writes=False)
-
-    def write(self, work: Callable[[Connection], V]) -> V:
-        """Reads and writes in one transaction that no other writer can interleave with."""
-        if not self._writing.acquire(timeout=self._wait):
-            raise Refused.own("GUARD-LEDGER", _BUSY)
-        try:
-            return self._shielded(work, writes=True)
-        finally:
-            self._writing.release()
-
-    def _shielded(self, work: Callable[[Connection], V], *, writes: bool) -> V:
-        """Runs a transaction. Nothing of what the database says passes on: it may quote what it was given."""
-        try:
-            with self._engine.connect() as raw:
-                connection = raw.execution_options(guard_writes=writes)
-                with connection.begin():
-                    return work(connection)
-        except OperationalError as error:
-            locked = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
-            problem = _BUSY if locked else _UNUSABLE
-        except (SQLAlchemyError, msgspec.MsgspecError, KeyError, ValueError, OSError):
-            problem = _UNUSABLE
-        raise Refused.own("GUARD-LEDGER", problem)  # here, so that the database's error is not even its context
-
-    def forked(self) -> None:
-        """In a forked child: the parent's connections and locks are left alone."""
-        self._writing = threading.Lock()
-        self._engine.dispose(close=False)
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-
-_NO_MEMORY: Final = "The ledger needs a database file: one in memory has no second connection."
-_STORES: weakref.WeakSet[_Store] = weakref.WeakSet()
-
-
-def _forked() -> None:
-    for store in tuple(_STORES):
-        store.forked()
-
-
-os.register_at_fork(after_in_child=_forked)
-
-
-def _address(url: str | URL) -> URL:
-    try:
-        made = make_url(url)
-    except ArgumentError:
-        raise Misuse("The ledger's database is not a database URL such as sqlite:///bank.db.") from None
-    if made.get_backend_name() != "sqlite":
-        raise Misuse(f"A ledger on {made.get_backend_name()} is not built yet: use sqlite.")
-    if made.database in (None, "", ":memory:"):
-        raise Misuse(_NO_MEMORY)
-    return made.set(drivername="sqlite+pysqlite")
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    """A new connection: transactions begin where we say; a commit is durable; deleted bytes are overwritten."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA secure_delete = ON")
-    cursor.execute("PRAGMA trusted_schema = OFF")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("guard_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _is_memory(connection: Connection) -> bool:
-    """Whether the main database has no file, however its URL spelt that."""
-    rows = connection.exec_driver_sql("PRAGMA database_list").all()
-    return not any(row[1] == "main" and row[2] for row in rows)
-
-
-def _complete(connection: Connection, tables: MetaData) -> bool:
-    """Whether all tables are there; refuses one that has our name and not our columns, or is a view."""
-    seen = inspect(connection)
-    names = set(seen.get_table_names())
-    views = set(seen.get_view_names())
-    for table in tables.sorted_tables:
-        there = {column["name"] for column in seen.get_columns(table.name)} if table.name in names else None
-        if table.name in views or (there is not None and there != {column.name for column in table.columns}):
-            raise Refused.own("GUARD-LEDGER", f"The database has a {table.name} that is not the ledger's.")
-    return {table.name for table in tables.sorted_tables} <= names
-
-
-def _create(connection: Connection, tables: MetaData) -> None:
-    for table in tables.sorted_tables:
-        connection.execute(CreateTable(table, if_not_exists=True))
-        for index in table.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
-    if meta in tables.sorted_tables and not _meta(connection):
-        values = {"format": FORMAT, "instance": secrets.token_hex(16), "sequence": "0"}
-        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
