@@ -61,7 +61,7 @@ class Guard:
             ledger = Ledger.open(settings, release.decider, now=now)
             register = Register.open(settings, ledger, now=now)
         except BaseException:
-            release.decider.close()
+            release.close()
             raise
         return cls(release, settings=settings, ledger=ledger, register=register, now=now)
 
@@ -75,7 +75,7 @@ class Guard:
 
     def close(self) -> None:
         """Closes engine, ledger and register. Operations afterwards are refused."""
-        self._release.decider.close()
+        self._release.close()
         self._register.close()
         self._ledger.close()
 
@@ -117,7 +117,7 @@ class Guard:
         if purpose not in self._release.purposes:
             raise self._registered(
                 Refused((self._purposes(),), catalog=self._release.messages),
-                Draft(kind="denied", actor=actor, reasons=(self._purposes(),)),
+                Draft(kind="denied", actor=actor, recipient=recipient, reasons=(self._purposes(),)),
             )
         return context.Acting(
             self,
@@ -161,7 +161,14 @@ class Guard:
 
         The statement is sealed: one that is not understood may hold anything.
         """
-        draft = Draft(kind="denied", actor=acting.actor, reasons=refusal.reasons, sealed=statement)
+        draft = Draft(
+            kind="denied",
+            actor=acting.actor,
+            purpose=acting.purpose,
+            recipient=acting.recipient,
+            reasons=refusal.reasons,
+            sealed=statement,
+        )
         return self._registered(refusal, draft)
 
     def read(
