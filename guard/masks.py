@@ -53,7 +53,14 @@ MASKS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
 
 
 def apply(mask: str, value: object) -> str | None:
-    """The value as the mask lets it be seen; a value that is not text is masked as its text."""
+    """The value as the mask lets it be seen; a whole number is masked as its text.
+
+    Any other kind of value is hidden: its text differs between databases and Python. So is a text with a
+    NUL, at which a database may stop reading.
+    """
     if value is None:
         return None
-    return MASKS[mask](value if isinstance(value, str) else str(value))
+    masked = MASKS[mask]
+    if isinstance(value, str):
+        return HIDDEN if "\0" in value else masked(value)
+    return masked(str(value)) if isinstance(value, int) and not isinstance(value, bool) else HIDDEN

@@ -1,21 +1,20 @@
 """Plans and guarded statements that were made before, so that a repeated statement costs two look-ups.
 
-One cache belongs to one connection factory: to one catalogue, holder, mapping of schemas and dialect. Its
-size is bounded; what was used longest ago goes first. Values are never in it: parameters are bound each
-time, and literals are part of the text that is the key.
+One cache belongs to one site. Its size is bounded; what was used longest ago goes first. Values are never
+in it: parameters are bound each time, and literals are part of the text that is the key.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from guard.catalogue import Catalogue
 from guard.model import Decision
 from guard_sql.guarded import Guarded
-from guard_sql.plan import Plan, plan_in, templates_of
+from guard_sql.plan import Plan, plan
+from guard_sql.site import Site
 from guard_sql.template import shape
 
 K = TypeVar("K", bound=Hashable)
@@ -49,31 +48,22 @@ class _Recent(Generic[K, V]):
 
 
 class PlanCache:
-    """text -> Plan, and (Plan, Decision) -> Guarded, for one database under one catalogue. Safe between threads.
+    """text -> Plan, and (Plan, Decision) -> Guarded, at most `size` of each. Safe between threads.
 
     A refusal is not kept: it is made again, with its own reasons.
     """
 
-    def __init__(
-        self,
-        *,
-        catalogue: Catalogue,
-        holder: str,
-        schemas: Mapping[str, str],
-        dialect: str = "sqlite",
-        plans: int = 1024,
-        guarded: int = 2048,
-    ) -> None:
-        self._templates: Final = templates_of(catalogue, holder, schemas, dialect)
-        self._plans: _Recent[str, Plan] = _Recent(plans)
-        self._met: _Recent[tuple[int, int], tuple[Plan, Decision, Guarded]] = _Recent(guarded)
-        self._guarded: _Recent[tuple[int, bytes], tuple[Plan, Guarded]] = _Recent(guarded)
+    def __init__(self, site: Site, *, size: int = 1024) -> None:
+        self._site: Final = site
+        self._plans: _Recent[str, Plan] = _Recent(size)
+        self._met: _Recent[tuple[int, int], tuple[Plan, Decision, Guarded]] = _Recent(size)
+        self._guarded: _Recent[tuple[int, bytes], tuple[Plan, Guarded]] = _Recent(size)
 
     def plan(self, sql: str) -> Plan:
         """The plan of a statement; `Refused` as `guard_sql.plan` does."""
         known = self._plans.get(sql) if type(sql) is str else None
         if known is None:
-            known = plan_in(sql, self._templates)
+            known = plan(sql, self._site)
             self._plans.put(sql, known)
         return known
 
@@ -82,17 +72,15 @@ class PlanCache:
 
         The entries hold the objects whose identity is their key, so that an identity is never taken over.
         """
-        if plan.source is None or plan.public or decision is None:
+        if plan.source is None or decision is None or plan.public:
             return self._by_shape(plan, decision, b"")
+        if decision.allow is not True:
+            # A denial has a shape too, that of nothing. It must never find what another decision allowed.
+            return plan.apply(decision)
         met = self._met.get((id(plan), id(decision)))
         if met is not None and met[0] is plan and met[1] is decision:
             return met[2]
-        # A denial has a shape too, that of nothing: it must never find what an earlier decision allowed.
-        made = (
-            plan.apply(decision)
-            if decision.allow is not True
-            else self._by_shape(plan, decision, shape(plan.source, decision))
-        )
+        made = self._by_shape(plan, decision, shape(plan.source, decision))
         self._met.put((id(plan), id(decision)), (plan, decision, made))
         return made
 

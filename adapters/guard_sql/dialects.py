@@ -29,9 +29,9 @@ class Dialect:
     """One SQL dialect as the guard reads and writes it."""
 
     name: str
-    functions: Mapping[type[exp.Expression], frozenset[str]]
+    functions: Mapping[type[exp.Expr], frozenset[str]]
     """Scalar functions that cannot fail over a value, each with the arguments it may have."""
-    aggregates: Mapping[type[exp.Expression], frozenset[str]]
+    aggregates: Mapping[type[exp.Expr], frozenset[str]]
     unnamed: Mapping[str, bool]
     """Functions that sqlglot has no type for, in lower case: whether each is an aggregate."""
     casts: frozenset[Any]
@@ -47,7 +47,7 @@ class Dialect:
 
     @cached_property
     def engine(self) -> sqlglot.Dialect:
-        """sqlglot's own object, made once."""
+        """The object that sqlglot reads and writes with, made once."""
         return sqlglot.Dialect.get_or_raise(self.name)
 
     def null(self, field_type: str) -> exp.Cast:
@@ -82,17 +82,17 @@ SQLITE: Final = Dialect(
         }
     ),
     unnamed=MappingProxyType({"total": True}),
-    casts=frozenset({exp.DataType.Type.TEXT, exp.DataType.Type.INT, exp.DataType.Type.DOUBLE}),
+    casts=frozenset({exp.DType.TEXT, exp.DType.INT, exp.DType.DOUBLE}),
     nulls=MappingProxyType(
         {
-            "text": exp.DataType.Type.TEXT,
-            "date": exp.DataType.Type.TEXT,
-            "timestamp": exp.DataType.Type.TEXT,
-            "json": exp.DataType.Type.TEXT,
-            "integer": exp.DataType.Type.INT,
-            "boolean": exp.DataType.Type.INT,
-            "number": exp.DataType.Type.DOUBLE,
-            "binary": exp.DataType.Type.VARBINARY,
+            "text": exp.DType.TEXT,
+            "date": exp.DType.TEXT,
+            "timestamp": exp.DType.TEXT,
+            "json": exp.DType.TEXT,
+            "integer": exp.DType.INT,
+            "boolean": exp.DType.INT,
+            "number": exp.DType.DOUBLE,
+            "binary": exp.DType.VARBINARY,
         }
     ),
     reserved=("sqlite_", "guard_", "pragma_"),

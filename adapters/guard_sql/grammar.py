@@ -11,7 +11,7 @@ Precedence is checked too. sqlglot and SQLite disagree on a few unparenthesised 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,10 +25,12 @@ MAX_NODES: Final = 8_192
 MAX_DEPTH: Final = 256
 """The deepest tree; a chain of ANDs is as deep as it is long."""
 
+TOO_LARGE: Final = "It is too large or nested too deeply."
+
 _PAIR: Final = frozenset({"this", "expression"})
 _THIS: Final = frozenset({"this"})
 
-NODES: Final[Mapping[type[exp.Expression], frozenset[str]]] = MappingProxyType(
+NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
     {
         exp.Select: frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"}),
         exp.From: _THIS,
@@ -83,7 +85,7 @@ NODES: Final[Mapping[type[exp.Expression], frozenset[str]]] = MappingProxyType(
 )
 """Node types that every dialect lets through, each with the arguments it may have."""
 
-_PARENTS: Final[Mapping[type[exp.Expression], tuple[type[exp.Expression], ...]]] = MappingProxyType(
+_PARENTS: Final[Mapping[type[exp.Expr], tuple[type[object], ...]]] = MappingProxyType(
     {
         exp.Alias: (exp.Select,),
         exp.Star: (exp.Select, exp.Column, exp.Count),
@@ -92,12 +94,12 @@ _PARENTS: Final[Mapping[type[exp.Expression], tuple[type[exp.Expression], ...]]]
         exp.DataType: (exp.Cast,),
         exp.Ordered: (exp.Order,),
         exp.Distinct: (exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max),
-        exp.Select: (),
+        exp.Select: (type(None),),
     }
 )
 """Node types that make sense under these parents only."""
 
-_LEVELS: Final[Mapping[type[exp.Expression], int]] = MappingProxyType(
+_LEVELS: Final[Mapping[type[exp.Expr], int]] = MappingProxyType(
     {
         exp.Or: 1,
         exp.And: 2,
@@ -139,56 +141,67 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def check(tree: exp.Expression, dialect: Dialect, additions: int | None = None) -> None:
-    """Refuses a tree with anything in it that is not listed. `additions`: plus signs of the text, if it is known.
+def check(tree: exp.Expr, dialect: Dialect, additions: int) -> None:
+    """Refuses a tree with anything in it that is not listed. `additions`: how many plus signs the text has.
 
     sqlglot drops a unary plus, which in SQLite takes a column's affinity away; a plus that is no addition
     is therefore refused.
     """
-    stack: list[tuple[exp.Expression, int]] = [(tree, 0)]
+    stack: list[tuple[exp.Expr, int]] = [(tree, 0)]
     nodes = added = 0
     while stack:
         node, depth = stack.pop()
         nodes += 1
         if nodes > MAX_NODES or depth > MAX_DEPTH:
-            raise sql_refused("It is too large or nested too deeply.")
+            raise sql_refused(TOO_LARGE)
         kind = type(node)
-        allowed = NODES.get(kind) or dialect.functions.get(kind) or dialect.aggregates.get(kind)
-        if allowed is None and kind not in NODES:
-            raise _not_listed(node)
-        for key, value in node.args.items():
-            if value is None or value == []:
-                continue
-            if key not in (allowed or ()):
-                raise sql_refused(f"{_NAMES.get(key, f'{kind.__name__} with {key!r}')} is not built yet.".capitalize())
-            if isinstance(value, exp.Expression):
-                stack.append((value, depth + 1))
-            elif isinstance(value, list):
-                stack.extend((part, depth + 1) for part in value if isinstance(part, exp.Expression))
-        parents = _PARENTS.get(kind)
-        if parents is not None and (type(node.parent) not in parents if depth else kind is not exp.Select):
-            raise sql_refused(f"{kind.__name__} is not built here yet.")
         added += kind is exp.Add
+        stack += [(child, depth + 1) for child in _children(node, kind, dialect)]
+        parents = _PARENTS.get(kind)
+        if parents is not None and type(node.parent) not in parents:
+            raise sql_refused(f"{kind.__name__} is not built here yet.")
         special = _SPECIAL.get(kind)
         if special is not None:
             special(node, dialect)
         if kind in _LEVELS:
             _precedence(node, kind)
-    if additions is not None and additions != added:
+    if additions != added:
         raise sql_refused("It uses + as a sign: leave it out.")
 
 
-def _not_listed(node: exp.Expression) -> Refused:
+def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[exp.Expr]:
+    """The parts of a node, each under an argument that its type may have."""
+    allowed = NODES.get(kind)
+    if allowed is None:
+        allowed = dialect.functions.get(kind) or dialect.aggregates.get(kind)
+    if allowed is None:
+        raise _not_listed(node)
+    children: list[exp.Expr] = []
+    for key, value in node.args.items():
+        if value is None or value == []:
+            continue
+        if key not in allowed:
+            raise sql_refused(f"{_NAMES.get(key, f'{kind.__name__} with {key!r}')} is not built yet.".capitalize())
+        if isinstance(value, exp.Expr):
+            children.append(value)
+        elif isinstance(value, list) and all(isinstance(part, exp.Expr) for part in value):
+            children += value
+        elif not isinstance(value, str | bool | exp.DType):
+            raise sql_refused(f"{kind.__name__} with {key!r} is not built yet.")
+    return children
+
+
+def _not_listed(node: exp.Expr) -> Refused:
     if isinstance(node, exp.Func):
         return Refused.own("GUARD-SQL-FUNCTION", f"{type(node).__name__} is not on the list.")
-    if isinstance(node, exp.Subquery | exp.Query):
+    if isinstance(node, exp.Query):
         return sql_refused("A subquery is not built yet.")
     if isinstance(node, exp.Collate):
         return sql_refused("COLLATE is not built: columns compare as the table says.")
     return sql_refused(f"{type(node).__name__} is not built yet.")
 
 
-def _precedence(node: exp.Expression, kind: type[exp.Expression]) -> None:
+def _precedence(node: exp.Expr, kind: type[exp.Expr]) -> None:
     level = _LEVELS[kind]
     strict: tuple[Any, ...]
     if kind is exp.Between:
@@ -201,16 +214,16 @@ def _precedence(node: exp.Expression, kind: type[exp.Expression]) -> None:
         raise sql_refused("It mixes operators that are read in different ways: write parentheses.")
 
 
-def _level(node: exp.Expression) -> int:
+def _level(node: exp.Expr) -> int:
     return _LEVELS.get(type(node), _ATOM)
 
 
-def _literal(node: exp.Expression, _: Dialect) -> None:
+def _literal(node: exp.Expr, _: Dialect) -> None:
     if not node.args.get("is_string") and not _NUMBER.fullmatch(node.name):
         raise sql_refused("It holds a number that cannot be read.")
 
 
-def _unnamed(node: exp.Expression, dialect: Dialect) -> None:
+def _unnamed(node: exp.Expr, dialect: Dialect) -> None:
     name = node.this
     if not isinstance(name, str) or name.lower() not in dialect.unnamed or len(node.expressions) != 1:
         said = f"{name} is not on the list." if isinstance(name, str) and _PLAIN.fullmatch(name) else None
@@ -221,62 +234,62 @@ def _constant(node: object) -> bool:
     return isinstance(node, exp.Literal | exp.Placeholder)
 
 
-def _like(node: exp.Expression, _: Dialect) -> None:
+def _like(node: exp.Expr, _: Dialect) -> None:
     # A pattern longer than 50,000 bytes fails; one from a column would fail over a hidden value.
     if not _constant(node.args.get("expression")):
         raise sql_refused("The pattern of LIKE is a literal or a parameter.")
 
 
-def _escape(node: exp.Expression, _: Dialect) -> None:
+def _escape(node: exp.Expr, _: Dialect) -> None:
     by = node.args.get("expression")
     if type(node.this) is not exp.Like or not (isinstance(by, exp.Literal) and by.is_string and len(by.name) == 1):
         raise sql_refused("The ESCAPE of LIKE is one literal character.")
 
 
-def _is(node: exp.Expression, _: Dialect) -> None:
+def _is(node: exp.Expr, _: Dialect) -> None:
     if not isinstance(node.args.get("expression"), exp.Null | exp.Boolean):
         raise sql_refused("IS compares with NULL, TRUE or FALSE, or two values.")
 
 
-def _cast(node: exp.Expression, dialect: Dialect) -> None:
+def _cast(node: exp.Expr, dialect: Dialect) -> None:
     to = node.args.get("to")
     if not isinstance(to, exp.DataType) or to.this not in dialect.casts:
         raise sql_refused("CAST is built for TEXT, INTEGER and REAL.")
 
 
-def _trim(node: exp.Expression, _: Dialect) -> None:
+def _trim(node: exp.Expr, _: Dialect) -> None:
     if node.args.get("position") not in (None, "LEADING", "TRAILING"):
         raise sql_refused("This form of TRIM is not built yet.")
 
 
-def _count(node: exp.Expression, _: Dialect) -> None:
+def _count(node: exp.Expr, _: Dialect) -> None:
     if node.this is None:
         raise sql_refused("Write COUNT(*).")
 
 
-def _distinct(node: exp.Expression, _: Dialect) -> None:
+def _distinct(node: exp.Expr, _: Dialect) -> None:
     if len(node.expressions) != 1:
         raise sql_refused("DISTINCT of several columns is not built yet.")
 
 
-def _star(node: exp.Expression, _: Dialect) -> None:
+def _star(node: exp.Expr, _: Dialect) -> None:
     if isinstance(node.parent, exp.Column) and not isinstance(node.parent.parent, exp.Select):
         raise sql_refused("A star stands in the select list only.")
 
 
-def _limit(node: exp.Expression, _: Dialect) -> None:
+def _limit(node: exp.Expr, _: Dialect) -> None:
     rows = node.args.get("expression")
     whole = isinstance(rows, exp.Literal) and not rows.is_string and rows.name.isdigit()
     if not whole and not isinstance(rows, exp.Placeholder):
         raise sql_refused("LIMIT and OFFSET are a whole number or a parameter.")
 
 
-def _in(node: exp.Expression, _: Dialect) -> None:
+def _in(node: exp.Expr, _: Dialect) -> None:
     if not node.expressions:
         raise sql_refused("IN needs at least one value.")
 
 
-_SPECIAL: Final = MappingProxyType(
+_SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any, Dialect], None]]] = MappingProxyType(
     {
         exp.Literal: _literal,
         exp.Anonymous: _unnamed,

@@ -44,6 +44,11 @@ class Guarded:
     parameters: Parameters
     whole: frozenset[str]
 
+    @property
+    def text(self) -> str:
+        """The text without a declared person: what to show where no person is at hand."""
+        return self.many.sql
+
     def bind(
         self, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
     ) -> tuple[str, dict[str, object]]:

@@ -4,59 +4,42 @@ Responses, files and the reasons of an empty answer need to know for which of so
 holds, where no statement of the program is at hand to be rewritten.
 """
 
+# ruff: noqa: S608 — this module's work is to write SQL; values are parameters, names are quoted
+
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from guard.catalogue import Catalogue, Source
+from guard.catalogue import Source
 from guard.errors import Misuse
 from guard.model import Condition, Facts
 from guard_sql.conditions import ROW, Rows, exact, value
-from guard_sql.plan import templates_of
+from guard_sql.site import Site
 from guard_sql.world import quoted
 
 
-@dataclass(frozen=True)
-class Holds:
-    """A statement whose rows are those of the given persons for whom the condition holds, one key a row."""
-
-    sql: str
-    own: tuple[str, ...]
-
-    def bind(self, facts: Facts, subjects: Iterable[str]) -> tuple[str, dict[str, object]]:
-        """The text to run and its parameters. `subjects` are keys as canonical text."""
-        made: dict[str, object] = {name: value(name, facts) for name in self.own}
-        made["g_subjects"] = json.dumps(list(subjects), ensure_ascii=False)
-        return self.sql, made
-
-
-def holds_sql(
-    condition: Condition,
-    source: str,
-    *,
-    catalogue: Catalogue,
-    holder: str,
-    schemas: Mapping[str, str],
-    dialect: str = "sqlite",
-) -> Holds:
-    """The statement for one condition on the rows of one source.
+def holds(
+    site: Site, source: str, condition: Condition, subjects: Iterable[str], facts: Facts
+) -> tuple[str, dict[str, object]]:
+    """A statement and its parameters: its rows are those of `subjects` for whom the condition holds, one key a row.
 
     It holds for a person if some row is about this person and fulfils the condition; a row that misses a
-    person it has to name fulfils none.
+    person it has to name fulfils none. Subjects are keys as canonical text.
     """
-    templates = templates_of(catalogue, holder, schemas, dialect)
-    table = templates.world.source(source)
+    table = site.world.source(source)
     if table is None or not isinstance(table.entry, Source):
         raise Misuse(f"{source} is no source of personal data in this database.")
-    rows = Rows(table, table.entry, templates.world)
+    rows = Rows(table, table.entry, site.world)
     asked = [rows.present(), _about(rows), rows.sql(condition)]
+    where = " AND ".join(f"({one})" for one in asked)
     sql = (
-        "SELECT k.value FROM json_each(:g_subjects) AS k WHERE EXISTS "
-        f"(SELECT 1 FROM {table.sql} AS {ROW} WHERE {' AND '.join(f'({one})' for one in asked)})"
+        "SELECT k.value FROM json_each(:g_subjects) AS k "
+        f"WHERE EXISTS (SELECT 1 FROM {table.sql} AS {ROW} WHERE {where})"
     )
-    return Holds(sql, tuple(sorted(rows.parameters)))
+    parameters: dict[str, object] = {name: value(name, facts) for name in sorted(rows.parameters)}
+    parameters["g_subjects"] = json.dumps(list(subjects), ensure_ascii=False)
+    return sql, parameters
 
 
 def _about(rows: Rows) -> str:

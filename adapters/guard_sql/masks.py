@@ -35,7 +35,8 @@ def _sqlite_card(text: str) -> str:
 
 
 def _sqlite_month(text: str) -> str:
-    return f"CASE WHEN length({text}) IN (7, 10) AND substr({text}, 5, 1) = '-' THEN substr({text}, 1, 7) ELSE {_STARS} END"
+    dated = f"length({text}) IN (7, 10) AND substr({text}, 5, 1) = '-'"
+    return f"CASE WHEN {dated} THEN substr({text}, 1, 7) ELSE {_STARS} END"
 
 
 def _sqlite_city(text: str) -> str:

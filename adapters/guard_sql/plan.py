@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from threading import Lock
 from typing import Final
 
-from guard.catalogue import Catalogue, Source
+from guard.catalogue import Source
 from guard.errors import Misuse, Refused
 from guard.model import Decision, Item, Role
 from guard.wire import ordered
-from guard_sql.dialects import dialect_of
 from guard_sql.grammar import check
 from guard_sql.guarded import Guarded
 from guard_sql.parameters import Parameters
 from guard_sql.resolve import Resolved, resolve
 from guard_sql.rewrite import rewrite
+from guard_sql.site import Site
 from guard_sql.template import Templates
 from guard_sql.text import read
-from guard_sql.world import World
 
 
 class Plan:
@@ -51,21 +48,16 @@ class Plan:
         return rewrite(self._resolved, self._parameters, self._templates, decision)
 
 
-def plan(sql: str, *, dialect: str = "sqlite", catalogue: Catalogue, holder: str, schemas: Mapping[str, str]) -> Plan:
-    """Reads a statement. `schemas` maps schemas of the database to schemas of the catalogue: {"main": "retail"}.
+def plan(sql: str, site: Site) -> Plan:
+    """Reads a statement.
 
     Raises `Refused` with GUARD-SQL, GUARD-SQL-TABLE, GUARD-SQL-COLUMN or GUARD-SQL-FUNCTION; the detail says
     what is not let through, without repeating a value.
     """
-    return plan_in(sql, templates_of(catalogue, holder, schemas, dialect))
-
-
-def plan_in(sql: str, templates: Templates) -> Plan:
-    """Reads a statement in a closed world that was built before."""
-    world = templates.world
+    world = site.world
     reading = read(sql, world.dialect, world.spelt)
     check(reading.tree, world.dialect, reading.additions)
-    return Plan(resolve(reading, world), reading.statement, reading.parameters, templates)
+    return Plan(resolve(reading, world), reading.statement, reading.parameters, site.templates)
 
 
 def _items(resolved: Resolved) -> tuple[Item, ...]:
@@ -81,22 +73,3 @@ def _role(resolved: Resolved) -> Role:
     """The use of the rows themselves: they are shown, unless the result only summarises them."""
     shown = "read" in resolved.roles.values()
     return "read" if shown or not resolved.grouped else "aggregate"
-
-
-_worlds: dict[tuple[int, str, tuple[tuple[str, str], ...], str], tuple[Catalogue, Templates]] = {}
-_lock: Final = Lock()
-_MOST_WORLDS: Final = 16
-
-
-def templates_of(catalogue: Catalogue, holder: str, schemas: Mapping[str, str], dialect: str) -> Templates:
-    """The closed world of a catalogue and its templates, built once: kept by the catalogue's identity, which it keeps alive."""
-    key = (id(catalogue), holder, tuple(sorted(schemas.items())), dialect)
-    known = _worlds.get(key)
-    if known is not None and known[0] is catalogue:
-        return known[1]
-    made = Templates(World(catalogue, holder, schemas, dialect_of(dialect)))
-    with _lock:
-        if len(_worlds) >= _MOST_WORLDS:
-            _worlds.clear()
-        _worlds[key] = (catalogue, made)
-    return made

@@ -19,7 +19,7 @@ from sqlglot import exp
 from guard.catalogue import Public
 from guard.errors import Refused
 from guard.model import Role
-from guard_sql.grammar import MAX_NODES
+from guard_sql.grammar import MAX_NODES, TOO_LARGE
 from guard_sql.text import Reading, sql_refused
 from guard_sql.world import Table, World, fold
 
@@ -73,7 +73,7 @@ def column(field: str) -> exp.Column:
     return exp.Column(this=exp.to_identifier(field, quoted=True), table=exp.to_identifier(ALIAS, quoted=True))
 
 
-def named(expression: exp.Expression, name: str) -> exp.Alias:
+def named(expression: exp.Expr, name: str) -> exp.Alias:
     """An output with its name."""
     return exp.Alias(this=expression, alias=exp.to_identifier(name, quoted=True))
 
@@ -87,8 +87,8 @@ class _Scope:
         self._alias: str | None = None
         self._table = self._source()
         self._outputs: list[Output] = []
-        self._expressions: list[exp.Expression] = []
-        self._aliases: dict[str, exp.Expression] = {}
+        self._expressions: list[exp.Expr] = []
+        self._aliases: dict[str, exp.Expr] = {}
         self._roles: dict[str, Role] = {}
         self._inside: set[str] = set()
         self._aggregates = False
@@ -178,7 +178,7 @@ class _Scope:
         expressions = self._tree.expressions
         if len(expressions) != len(self._labels):
             raise sql_refused("Its select list cannot be read.")
-        made: list[exp.Expression] = []
+        made: list[exp.Expr] = []
         for item, label in zip(expressions, self._labels, strict=True):
             star = item.this if isinstance(item, exp.Column) else item
             if isinstance(star, exp.Star):
@@ -201,7 +201,7 @@ class _Scope:
             made.append(holder)
         self._tree.set("expressions", made)
 
-    def _star(self, item: exp.Expression) -> exp.Expression:
+    def _star(self, item: exp.Expr) -> exp.Expr:
         if self._table is None:
             raise Refused.own("GUARD-SQL-TABLE", "A star needs a table.")
         if isinstance(item, exp.Column):
@@ -212,11 +212,11 @@ class _Scope:
         self._expressions.append(item)
         return item
 
-    def _clause(self, clause: exp.Expression | None, name: Clause) -> None:
+    def _clause(self, clause: exp.Expr | None, name: Clause) -> None:
         if clause is not None:
             self._visit(clause.this, name, aggregate=False)
 
-    def _term(self, term: exp.Expression, clause: Clause) -> None:
+    def _term(self, term: exp.Expr, clause: Clause) -> None:
         """A term of GROUP BY or ORDER BY: a position, an output's name, or an expression."""
         meant = self._meant(term, clause)
         if meant is None:
@@ -230,7 +230,7 @@ class _Scope:
             # SQLite reads an integer here as a position, also behind a sign or in parentheses.
             raise sql_refused("A constant is no order: name a column or a position of the select list.")
 
-    def _meant(self, term: exp.Expression, clause: Clause) -> exp.Expression | None:
+    def _meant(self, term: exp.Expr, clause: Clause) -> exp.Expr | None:
         if isinstance(term, exp.Literal) and not term.is_string and term.name.isdigit():
             place = int(term.name)
             if not 1 <= place <= len(self._outputs) or any(output.star for output in self._outputs):
@@ -242,7 +242,7 @@ class _Scope:
             return self._aliases.get(fold(term.name))
         return None
 
-    def _only_groups(self, groups: list[exp.Expression]) -> None:
+    def _only_groups(self, groups: list[exp.Expr]) -> None:
         """Refuses a column that is neither grouped nor inside an aggregate: SQLite takes it from any row."""
         keys = {_bare(group) for group in groups}
         tree = self._tree
@@ -261,7 +261,7 @@ class _Scope:
 
     # --- expressions ------------------------------------------------------------------------------
 
-    def _visit(self, node: exp.Expression, clause: Clause, *, aggregate: bool, alone: bool = False) -> None:
+    def _visit(self, node: exp.Expr, clause: Clause, *, aggregate: bool, alone: bool = False) -> None:
         if isinstance(node, exp.Column):
             self._column(node, clause, aggregate=aggregate, alone=alone)
             return
@@ -276,7 +276,7 @@ class _Scope:
         for child in list(node.iter_expressions()):
             self._visit(child, clause, aggregate=aggregate)
 
-    def _is_aggregate(self, node: exp.Expression) -> bool:
+    def _is_aggregate(self, node: exp.Expr) -> bool:
         if isinstance(node, exp.Anonymous):
             return self._dialect.unnamed.get(node.name.lower(), False)
         return type(node) in self._dialect.aggregates
@@ -302,14 +302,14 @@ class _Scope:
         if not alone:
             self._inside.add(field)
 
-    def _stand_in(self, node: exp.Expression, meant: exp.Expression, clause: Clause) -> exp.Expression:
+    def _stand_in(self, node: exp.Expr, meant: exp.Expr, clause: Clause) -> exp.Expr:
         """Puts a copy of an output's expression in the place of its name or position."""
         copy = meant.copy()
         nodes = list(copy.walk())
         self._copied += len(nodes)
         if self._copied > MAX_NODES:
-            raise sql_refused("It is too large or nested too deeply.")
-        made: exp.Expression = copy if isinstance(copy, exp.Column) else exp.Paren(this=copy)
+            raise sql_refused(TOO_LARGE)
+        made: exp.Expr = copy if isinstance(copy, exp.Column) else exp.Paren(this=copy)
         node.replace(made)
         for part in nodes:
             if isinstance(part, exp.Column):
@@ -318,7 +318,7 @@ class _Scope:
         self._again(copy, clause)
         return made
 
-    def _again(self, copy: exp.Expression, clause: Clause) -> None:
+    def _again(self, copy: exp.Expr, clause: Clause) -> None:
         """What was checked for the select list is checked for the clause that it is copied into."""
         if clause in ("where", "group") and any(self._is_aggregate(part) for part in copy.walk()):
             raise sql_refused(_AGGREGATE)
@@ -331,13 +331,13 @@ class _Scope:
             self._roles[field] = role
 
 
-def _bare(node: exp.Expression) -> exp.Expression:
+def _bare(node: exp.Expr) -> exp.Expr:
     while isinstance(node, exp.Paren):
         node = node.this
     return node
 
 
-def _about(what: str, name: exp.Expression, *, text_trap: bool = False) -> str:
+def _about(what: str, name: exp.Expr, *, text_trap: bool = False) -> str:
     """A sentence about an unknown name. A quoted one is not repeated: it may be a value that was meant as text."""
     if name.args.get("quoted") and text_trap:
         return f"{what} in quotes is not in the catalogue; a text is written with single quotes."

@@ -91,28 +91,27 @@ def _nothing_dropped(resolved: Resolved, table: Table, template: Template, decis
 def _outputs(resolved: Resolved, dialect: Dialect, template: Template | None) -> tuple[exp.Select, tuple[str, ...]]:
     """A copy of the tree with the outputs that the decision leaves, and their names; the persons come last."""
     tree = resolved.tree.copy()
-    expressions: list[exp.Expression] = []
+    types = resolved.table.types if resolved.table else {}
+    expressions: list[exp.Expr] = []
     names: list[str] = []
     for output, expression in zip(resolved.outputs, tree.expressions, strict=True):
         if output.star:
-            for field in resolved.table.types if resolved.table else ():
-                if template is None or not template.dropped(field):
-                    expressions.append(named(column(field), field))
-                    names.append(field)
+            fields = [field for field in types if template is None or not template.dropped(field)]
+            expressions += [named(column(field), field) for field in fields]
+            names += fields
             continue
-        if template is not None and resolved.table and output.field is not None and template.dropped(output.field):
-            expression = named(dialect.null(resolved.table.types[output.field]), output.name)
-        expressions.append(expression)
+        absent = template is not None and output.field is not None and template.dropped(output.field)
+        expressions.append(named(dialect.null(types[output.field or ""]), output.name) if absent else expression)
         names.append(output.name)
     if not names:
         raise Refused.own("GUARD-SQL-DROPPED", "Of this table no field may be seen.")
-    for person in template.persons if template else ():
-        expressions.append(named(_collected(column(person)) if resolved.grouped else column(person), person))
+    persons = [(person, column(person)) for person in (template.persons if template else ())]
+    expressions += [named(_collected(one) if resolved.grouped else one, person) for person, one in persons]
     tree.set("expressions", expressions)
     return tree, tuple(names)
 
 
-def _collected(person: exp.Column) -> exp.Expression:
+def _collected(person: exp.Column) -> exp.Expr:
     """All persons behind a row of the result, in the same statement and so in the same snapshot."""
     return exp.JSONArrayAgg(this=exp.Distinct(expressions=[person]))
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from guard.errors import Refused
 from guard_sql.dialects import Dialect
@@ -62,7 +62,7 @@ def read(sql: str, dialect: Dialect, spelt: frozenset[str]) -> Reading:
     _bounded(tokens)
     _gaps(sql, tokens)
     for token in tokens:
-        _word(sql, token, spelt)
+        _word(token, spelt)
     named, parameters = _named(sql, tokens)
     return Reading(
         tree=parse(named, sql, dialect),
@@ -100,7 +100,7 @@ def _tokens(sql: str, dialect: Dialect) -> list[Token]:
         raise sql_refused("A statement is plain text (str).")
     if len(sql) > MAX_CHARACTERS:
         raise sql_refused(f"It is longer than {MAX_CHARACTERS} characters.")
-    if "\0" in sql or not sql.isascii() and not _encodable(sql):
+    if "\0" in sql or (not sql.isascii() and not _encodable(sql)):
         raise sql_refused("It holds a NUL or half a character.")
     tokens = tokenise(sql, dialect)
     if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
@@ -156,7 +156,7 @@ def _gap(between: str) -> None:
         raise sql_refused("A comment holds more than a remark: remove it.")
 
 
-def _word(sql: str, token: Token, spelt: frozenset[str]) -> None:
+def _word(token: Token, spelt: frozenset[str]) -> None:
     """A word beyond ASCII is a name exactly as the catalogue spells it: no look-alikes, one normal form."""
     word = token.text
     if word.isascii() or token.token_type is TokenType.STRING:

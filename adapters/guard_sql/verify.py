@@ -6,6 +6,8 @@ exactly the tables and parameters it needs, all qualified, and only the function
 part is read once, and templates only join parts that were read.
 """
 
+# ruff: noqa: S608 — this module's work is to write SQL; values are parameters, names are quoted
+
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
@@ -20,7 +22,7 @@ from guard_sql.grammar import NODES
 from guard_sql.resolve import ALIAS
 from guard_sql.text import parse, sql_refused, tokenise
 
-_TEMPLATE_FUNCTIONS: Final[frozenset[type[exp.Expression]]] = frozenset(
+_TEMPLATE_FUNCTIONS: Final[frozenset[type[exp.Expr]]] = frozenset(
     {exp.Typeof, exp.Substring, exp.Length, exp.StrPosition, exp.Chr, exp.Exists, exp.Glob, exp.Collate, exp.Subquery}
 )
 _ALIASES: Final = frozenset({ROW, "g", "s", "r"})

@@ -59,10 +59,11 @@ class World:
         self.schemas: Final = tuple(schema for schema in schemas if fold(schema) not in dialect.schemas_hidden)
         self._tables: dict[tuple[str, str], Table | None] = {}
         self._sources: dict[str, Table] = {}
+        entries: dict[str, Source | Public] = {**catalogue.sources, **catalogue.public}
         spelt: set[str] = set()
         for schema in self.schemas:
             prefix = f"{holder}:{schemas[schema]}."
-            for source, entry in (*catalogue.sources.items(), *catalogue.public.items()):
+            for source, entry in entries.items():
                 name = source.removeprefix(prefix)
                 if source.startswith(prefix) and not fold(name).startswith(dialect.reserved):
                     table = _table(source, entry, schema, name)
