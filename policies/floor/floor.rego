@@ -49,6 +49,7 @@ lawful(activity, entry, wanted) if {
 	purpose.open(activity, entry)
 	rows.reachable(activity, entry)
 	collection.noticed(activity)
+	collection.takes_in(activity)
 	handover.named(activity)
 	inquiry.registrable(activity)
 	catalogue.creditable(activity, entry, wanted)

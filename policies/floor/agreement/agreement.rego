@@ -113,15 +113,24 @@ explicit(record) if {
 # description: a notice was shown no later than the consent was given
 # custom: {rule: OP-06}
 informed(record) if {
+	is_string(record.notice.id)
 	record.notice.id != ""
+	is_string(record.notice.version)
 	record.notice.version != ""
+
+	# null is less than any number
+	is_number(record.notice.shown_at)
 	record.notice.shown_at <= record.granted_at
 }
 
 # METADATA
 # description: it was given, at the latest in this minute
 # custom: {rule: OP-01}
-given(record) if record.granted_at < record.time.seconds + 60
+given(record) if {
+	is_number(record.granted_at)
+	is_number(record.time.seconds)
+	record.granted_at < record.time.seconds + 60
+}
 
 # METADATA
 # title: No authorization for life

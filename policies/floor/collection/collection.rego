@@ -26,14 +26,43 @@ noticed(activity) if {
 }
 
 # METADATA
-# description: without a list of current notices any is taken for current
-current(_) if not data.guard.profile.notices
+# description: without a list of current notices in the profile any is taken for current
+current(notice) if {
+	listed := data.guard.profile.notices
+	listed != null
+	notice in listed
+}
 
-current(notice) if notice in data.guard.profile.notices
+current(_) if object.get(data.guard.profile, "notices", null) == null
+
+# METADATA
+# description: >-
+#   who hands data in needs neither role nor case, and so reads nothing by it but keys and technical fields
+# custom: {rule: PI-02}
+takes_in(activity) if activity.operation != "collect"
+
+takes_in(activity) if {
+	every item in activity.items {
+		not reads(item)
+	}
+}
+
+# METADATA
+# description: an item that reads what is about the person
+reads(item) if {
+	item.field != null
+	item.role != "write"
+	not data.guard.floor.categories[item.category].open
+}
 
 # METADATA
 # description: what the tests of this topic have against an activity
-refusal(activity) := {{"rule": "OP-06", "remedy": {"notice": true}} | not noticed(activity)}
+refusal(activity) := {{"rule": "OP-06", "remedy": {"notice": true}} | not noticed(activity)} | {reason |
+	not takes_in(activity)
+	some item in activity.items
+	reads(item)
+	reason := {"rule": "PI-02", "field": [item.source, item.field], "remedy": {"omit": true}}
+}
 
 # METADATA
 # title: Minimum collection

@@ -60,12 +60,12 @@ wealth_rule(category) := "CR-03" if {
 }
 
 # METADATA
-# description: "a credit report read at a bank or an agency: CR-07"
+# description: a credit report that is read at a bank or an agency
 # custom: {rule: CR-07}
 report_rule("credit_report") := "CR-07" if institution.binds("CR-07")
 
 # METADATA
-# description: "a credit report read anywhere else that the agreed purpose binds: CR-09"
+# description: a credit report that is read anywhere else where the agreed purpose binds
 # custom: {rule: CR-09}
 reuse_rule("credit_report") := "CR-09" if institution.binds("CR-09")
 

@@ -104,25 +104,24 @@ refusal(activity, entry) := union({
 		not open(activity, entry)
 		count(fitting(activity)) == 0
 	},
-	{{"rule": "PI-03", "remedy": {"bases": sorted}} |
+	{{"rule": "PI-03", "remedy": {"bases": bases}} |
 		not basis(activity, entry)
-		sorted := sort([basis | some basis in entry.bases; acceptable(basis, entry)])
-		count(sorted) > 0
+		bases := carrying(entry)
+		count(bases) > 0
 	},
 	{{"rule": "PI-03"} |
 		not basis(activity, entry)
-		every basis in entry.bases {
-			not acceptable(basis, entry)
-		}
+		count(carrying(entry)) == 0
 	},
 })
 
 # METADATA
-# description: a basis that could carry the purpose
-acceptable(basis, entry) if {
+# description: the bases that could carry a purpose, sorted
+carrying(entry) := sort([basis |
+	some basis in entry.bases
 	data.guard.floor.bases[basis]
 	sound(entry)
-}
+])
 
 # METADATA
 # description: the purposes that are open to an activity, sorted; looked for only to explain a refusal

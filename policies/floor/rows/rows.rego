@@ -70,7 +70,8 @@ self_conditions(activity) := [{"self": true, "rule": "PI-06"}] if {
 } else := []
 
 # METADATA
-# description: a member of staff works on the own cases only, where the purpose handles cases; PI-02
+# description: a member of staff works on the own cases only, where the purpose handles cases
+# custom: {rule: PI-02}
 case_conditions(activity, entry) := [{"relation": entry.relation, "rule": "PI-02"}] if {
 	by_case(activity, entry)
 } else := []
@@ -130,8 +131,9 @@ written(item, activity, basis, treated) := [condition |
 ]
 
 # METADATA
-# description: every source can be asked what its rows must meet
+# description: there is a source, and every source can be asked what its rows must meet
 reachable(activity, entry) if {
+	count(activity.items) > 0
 	every item in activity.items {
 		answers(item, activity, entry)
 	}
@@ -161,7 +163,7 @@ refusal(activity, entry) := {reason |
 }
 
 # METADATA
-# description: nobody to ask, or no such relation
+# description: the source says of nobody whom it is about (OP-01), or lacks the relation of the purpose (PI-02)
 unreachable(item, entry) := {"rule": "OP-01", "field": [item.source, null]} if {
 	count(object.get(item, "subjects", [])) == 0
 } else := {"rule": "PI-02", "field": [item.source, null], "remedy": {"relation": entry.relation}} if {
