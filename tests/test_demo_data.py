@@ -89,7 +89,9 @@ def test_an_officer_works_on_some_open_cases_of_persons_who_consent(made):
 
 def test_catalogue_profile_and_database_are_of_one_piece(made):
     loaded = catalogue.load(bank.HERE / "catalogue.yaml")
-    for name, entry in {**loaded.sources, **loaded.public}.items():
+    tables_of = {name: one for name, one in {**loaded.sources, **loaded.public}.items() if " " not in name}
+    assert len(tables_of) == 5
+    for name, entry in tables_of.items():
         columns = [row[1] for row in made.execute(f"PRAGMA table_info({name.rpartition('.')[2]})")]
         assert columns == list(entry.fields), "in the same order: so does * expand"
 

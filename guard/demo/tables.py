@@ -47,22 +47,29 @@ def _cell(name: str, text: str, day: date) -> tuple[str, str | None]:
     return name.removesuffix(_AGO), (day - timedelta(days=int(text))).isoformat() if text else None
 
 
-def build(source: Path, folder: Path, database: str, tables: Mapping[str, Iterable[Mapping[str, str | None]]]) -> Path:
-    """Copies the documents of `source` to `folder` and makes the database; gives the path of guard.yaml.
-
-    Misuse if one of the files is there already.
-    """
+def documents(source: Path, folder: Path) -> Path:
+    """Copies the documents of `source` to `folder`; gives the path of guard.yaml. Misuse if one is there already."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*DOCUMENTS, database):
-        if (folder / name).exists():
-            raise Misuse(f"{folder / name} exists: the example is only made in a folder that has none of its files.")
+    for name in DOCUMENTS:
+        _absent(folder / name)
     for name in DOCUMENTS:
         shutil.copyfile(source / name, folder / name)
-    with closing(sqlite3.connect(folder / database)) as connection, connection:
+    return folder / DOCUMENTS[0]
+
+
+def database(source: Path, path: Path, tables: Mapping[str, Iterable[Mapping[str, str | None]]]) -> Path:
+    """Makes the database of `source`, its tables filled; gives its path. Misuse if it is there already."""
+    _absent(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript((source / "schema.sql").read_text(encoding="utf-8"))
         for table, content in tables.items():
             _fill(connection, table, content)
-    return folder / DOCUMENTS[0]
+    return path
+
+
+def _absent(path: Path) -> None:
+    if path.exists():
+        raise Misuse(f"{path} exists: an example is only made where none of its files is.")
 
 
 def _fill(connection: sqlite3.Connection, table: str, content: Iterable[Mapping[str, str | None]]) -> None:

@@ -17,13 +17,20 @@ TABLES: Final = ("person", "wealth", "credit_line", "inquiry_case")
 
 
 def build(folder: Path, day: date | None = None) -> Path:
-    """Makes agency.db and the agency's documents in `folder`; gives the path of guard.yaml.
+    """Makes the agency's documents and agency.db in `folder`; gives the path of guard.yaml.
 
-    It holds no consents: those are recorded through the ledger (`consents`, then `withdrawals`).
+    It holds no consents: those are recorded through the ledger (`record`).
     """
+    config = tables.documents(HERE, folder)
+    database(folder, day)
+    return config
+
+
+def database(folder: Path, day: date | None = None) -> Path:
+    """Makes agency.db in `folder`; gives its path."""
     day = day or tables.today()
     made = {name: tables.rows(DATA / f"{name}.csv", day) for name in TABLES}
-    return tables.build(HERE, folder, DATABASE, made)
+    return tables.database(HERE, folder / DATABASE, made)
 
 
 def record(ledger: Ledger, day: date | None = None) -> None:

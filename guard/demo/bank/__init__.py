@@ -19,17 +19,24 @@ DATABASE: Final = "bank.db"
 
 
 def build(folder: Path, day: date | None = None) -> Path:
-    """Makes bank.db and the bank's documents in `folder`; gives the path of guard.yaml.
+    """Makes the bank's documents and bank.db in `folder`; gives the path of guard.yaml.
 
-    It holds no consents: those are recorded through the ledger (`consents`, then `withdrawals`).
+    It holds no consents: those are recorded through the ledger (`record`).
     """
+    config = tables.documents(HERE, folder)
+    database(folder, day)
+    return config
+
+
+def database(folder: Path, day: date | None = None) -> Path:
+    """Makes bank.db in `folder`; gives its path."""
     day = day or tables.today()
     made = {
         "customer": tables.rows(DATA / "identity.csv", day),
         "application": _applications(day),
         **{name: tables.rows(DATA / f"{name}.csv", day) for name in ("loan_case", "loan", "branch")},
     }
-    return tables.build(HERE, folder, DATABASE, made)
+    return tables.database(HERE, folder / DATABASE, made)
 
 
 def record(ledger: Ledger, day: date | None = None) -> None:
