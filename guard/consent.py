@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
@@ -123,6 +124,7 @@ class Ledger:
         self._now = now
         self._store = Store(url, metadata, wait, _begin)
         self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
+        self._remembered = _Remembered()
         self._scopes: dict[Pairs, int] = {}
         self.instance = self._store.run(_instance)
 
@@ -301,12 +303,21 @@ class Ledger:
         return self.person_keys((subject,))[subject]
 
     def person_keys(self, subjects: Iterable[str]) -> Mapping[str, bytes]:
-        """The keys of many persons, made on first use in one transaction."""
+        """The keys of many persons, made on first use in one transaction.
+
+        A key is remembered for a minute: so long may another process go on after `forget` with a key that
+        leads to nobody any more.
+        """
         wanted = list(dict.fromkeys(map(subject_key, subjects)))
-        keys = self._persons.run(lambda connection: _keys(connection, wanted))
+        keys = self._remembered.get(wanted)
         missing = [one for one in wanted if one not in keys]
         if missing:
-            keys.update(self._persons.write(lambda connection: _make_keys(connection, missing)))
+            found = self._persons.run(lambda connection: _keys(connection, missing))
+            missing = [one for one in missing if one not in found]
+            if missing:
+                found.update(self._persons.write(lambda connection: _make_keys(connection, missing)))
+            self._remembered.put(found)
+            keys.update(found)
         return keys
 
     def known_keys(self, subjects: Iterable[str]) -> Mapping[str, bytes]:
@@ -322,7 +333,10 @@ class Ledger:
         """
         key = subject_key(subject)
         gone = delete(person).where(person.c.subject == key)
-        return self._persons.write(lambda connection: connection.execute(gone).rowcount > 0)
+        try:
+            return self._persons.write(lambda connection: connection.execute(gone).rowcount > 0)
+        finally:
+            self._remembered.drop(key)
 
     def close(self) -> None:
         """Closes the ledger's connections."""
@@ -336,6 +350,30 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Remembered:
+    """Person keys in memory: few, for a short time. Safe for threads."""
+
+    _SECONDS: Final = 60.0
+    _KEYS: Final = 10_000
+
+    def __init__(self) -> None:
+        self._keys: dict[str, tuple[float, bytes]] = {}
+
+    def get(self, subjects: Sequence[str]) -> dict[str, bytes]:
+        now = monotonic()
+        found = ((one, self._keys.get(one)) for one in subjects)
+        return {one: kept[1] for one, kept in found if kept is not None and kept[0] > now}
+
+    def put(self, keys: Mapping[str, bytes]) -> None:
+        if len(self._keys) + len(keys) > self._KEYS:
+            self._keys = {}
+        until = monotonic() + self._SECONDS
+        self._keys.update({one: (until, key) for one, key in list(keys.items())[: self._KEYS]})
+
+    def drop(self, subject: str) -> None:
+        self._keys.pop(subject, None)
 
 
 # --- What may be recorded -------------------------------------------------------------------------

@@ -754,9 +754,29 @@ def test_person_keys_are_random_stable_and_many(ledger, path, now):
 
 
 def test_a_damaged_person_key_is_refused(ledger, path):
-    ledger.person_key("p-1")
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE guard_person SET key = x'00'")
+        connection.execute("INSERT INTO guard_person VALUES ('p-1', x'00')")
     connection.close()
     with pytest.raises(Refused, match="damaged"):
         ledger.person_key("p-1")
+
+
+def test_a_key_is_remembered_only_until_the_person_is_forgotten_and_never_long(ledger, path, now, monkeypatch):
+    import guard.consent as module
+
+    first = ledger.person_key("p-1")
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as other:
+        assert other.forget("p-1")
+    assert ledger.person_key("p-1") == first  # this process has not heard of it yet
+    later = module.monotonic() + 61
+    monkeypatch.setattr(module, "monotonic", lambda: later)
+    second = ledger.person_key("p-1")
+    assert second != first
+    assert ledger.forget("p-1")
+    assert ledger.person_key("p-1") not in {first, second}
+
+
+def test_remembering_keys_is_bounded(ledger):
+    ledger.person_keys(f"p-{i}" for i in range(10_500))
+    ledger.person_keys(f"q-{i}" for i in range(400))
+    assert len(ledger._remembered._keys) <= 10_000

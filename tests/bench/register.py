@@ -1,0 +1,123 @@
+# ruff: noqa: T201 — it prints what it measured
+"""Appends a second: the register against plain JSON lines, without fdatasync and with one each.
+
+    python tests/bench/register.py [seconds]
+
+Prints one line a number of threads. `entry` alone is what building an entry costs without writing it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from guard.clock import stamp
+from guard.consent import Ledger
+from guard.model import ALWAYS, Activity, Actor, Decision, Declared, Item, Recipient, RelationCondition, Treatment
+from guard.register.entry import Draft
+from guard.register.register import Register
+from guard.register.seal import KeyFile
+
+SOURCE = "bank:retail.customer"
+FIELDS = ("full_name", "id_number", "mobile", "monthly_income", "home_address", "employer")
+OFFICER = Actor(id="o-7", roles=("loan_officer",), unit="branch-3")
+
+ACTIVITY = Activity(
+    id="0",
+    operation="use",
+    purpose="loan_underwriting",
+    method="sql",
+    actor=OFFICER.facts(),
+    recipient=Recipient(kind="staff"),
+    subjects="declared",
+    items=(
+        Item(source=SOURCE, field=None, role="read", subjects=("holder",)),
+        *(Item(source=SOURCE, field=name, role="read", category="contact") for name in FIELDS),
+    ),
+    declared=Declared(),
+    time=stamp(1_795_420_800, "Asia/Shanghai"),
+)
+DECISION = Decision(
+    id="0",
+    allow=True,
+    rows={SOURCE: RelationCondition(rule="PI-02", name="assigned_case")},
+    reads={SOURCE: {name: Treatment(reveal=ALWAYS, mask=None, masked_if=ALWAYS) for name in FIELDS}},
+)
+DRAFT = Draft(
+    kind="read",
+    actor=OFFICER,
+    activity=ACTIVITY,
+    decision=DECISION,
+    digests={"floor": "sha256:" + "a" * 64, "profile": "sha256:" + "b" * 64, "catalogue": "sha256:" + "c" * 64},
+    statement="SELECT full_name, id_number, mobile FROM retail.customer WHERE customer_id = ?",
+    sealed=["p-1001"],
+    subjects=("p-1001",),
+    rows=1,
+)
+
+
+def rate(work: Callable[[], object], threads: int, seconds: float) -> float:
+    counts = [0] * threads
+    until = time.perf_counter() + seconds
+
+    def run(place: int) -> None:
+        while time.perf_counter() < until:
+            work()
+            counts[place] += 1
+
+    workers = [threading.Thread(target=run, args=(place,)) for place in range(threads)]
+    start = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(counts) / (time.perf_counter() - start)
+
+
+def main(seconds: float) -> None:
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        where = Path(folder)
+        ledger = Ledger(f"sqlite:///{where / 'bank.db'}", judge=lambda _: (), judged="", zone="Asia/Shanghai")
+        key = ledger.person_key("p-1001")
+        sealer = KeyFile(where / "register.key")
+        constant = Register(where / "r1", holder="bank", keys=lambda of: dict.fromkeys(of, key), sealer=sealer)
+        stored = Register(where / "r2", holder="bank", keys=ledger.person_keys, sealer=sealer)
+        line = constant._line(DRAFT, constant.shard)(7) + b"\n"
+        print(f"entry of {len(line)} bytes; {seconds} s each; appends a second")
+        print(f"{'threads':>8}{'register':>10}{'+keys':>10}{'each':>10}{'none':>10}{'entry':>10}{'us/append':>11}")
+        with (where / "plain").open("ab", buffering=0) as plain:
+            lock = threading.Lock()
+
+            def none() -> None:
+                with lock:
+                    plain.write(line)
+
+            def each() -> None:
+                with lock:
+                    plain.write(line)
+                    os.fdatasync(plain.fileno())
+
+            for threads in (1, 8, 64):
+                rates = [
+                    rate(work, threads, seconds)
+                    for work in (
+                        lambda: constant.append(DRAFT),
+                        lambda: stored.append(DRAFT),
+                        each,
+                        none,
+                        lambda: constant._line(DRAFT, constant.shard)(7),
+                    )
+                ]
+                print(f"{threads:>8}" + "".join(f"{one:>10,.0f}" for one in rates) + f"{1e6 / rates[0]:>11,.0f}")
+        constant.close()
+        stored.close()
+        ledger.close()
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)
