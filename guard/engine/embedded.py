@@ -52,7 +52,14 @@ class Embedded:
         self.digests: Mapping[str, str] = MappingProxyType({layer: one.digest for layer, one in by_layer.items()})
         data = msgspec.json.encode({"guard": {layer: one.data for layer, one in by_layer.items()}})
         self._bounds = bounds
-        self._pools = {layer: _pool(one, data, bounds) for layer, one in by_layer.items() if layer != PROFILE}
+        self._pools: dict[str, _Pool] = {}
+        try:
+            for layer, one in by_layer.items():
+                if layer != PROFILE:
+                    self._pools[layer] = _pool(one, data, bounds)
+        except BaseException:
+            self.close()
+            raise
 
     def evaluate(self, layer: str, entrypoint: Entrypoint, document: bytes) -> object:
         """See `guard.engine.Engine`."""
@@ -102,6 +109,8 @@ def _pool(bundle: Bundle, data: bytes, bounds: Bounds) -> _Pool:
         _wrong(bundle, "GUARD-BUNDLE-BUILTIN", f"it calls {names}, functions of its host", "build it without them")
     except NotPolicy as error:
         _wrong(bundle, "GUARD-BUNDLE", f"{error}", "build it with opa build -t wasm")
+    except Refused as error:
+        _wrong(bundle, "GUARD-BUNDLE", f"it does not come up: {error.explain()}", "raise the bound or mend the bundle")
     if missing:
         _wrong(
             bundle, "GUARD-BUNDLE", f"its module lacks {', '.join(sorted(missing))}", "build it with guard policy build"
