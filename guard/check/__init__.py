@@ -39,19 +39,24 @@ def check(path: Path | str) -> Report:
 
 
 def _everything(document: Document, settings: Settings, found: Findings) -> None:
-    catalogue_text, profile_text = _read(settings.catalogue, found), _read(settings.profile, found)
+    catalogue_text = _named(document, "catalogue", settings.catalogue, found)
+    profile_text = _named(document, "profile", settings.profile, found)
     catalogue = None if catalogue_text is None else _model(catalogue_text, Catalogue, found)
     profile = None if profile_text is None else _model(profile_text, Profile, found)
     files.look(settings, document, found)
-    floor = policies.look(settings, document, profile, found)
+    bundles = policies.look(settings, document, found)
     if catalogue_text is None or catalogue is None:
         return
     loaded = Loaded(settings=settings, document=document, catalogue=catalogue, catalogue_document=catalogue_text)
     tables.look(loaded, found)
-    if floor is not None:
-        policies.categories(loaded, floor, found)
-        if profile_text is not None and profile is not None:
-            policies.purposes(loaded, floor, profile, profile_text, found)
+    if bundles is None:
+        return
+    floor = next(one.data for one in bundles if one.layer == "floor")
+    policies.categories(loaded, floor, found)
+    if profile_text is not None and profile is not None:
+        policies.purposes(loaded, floor, profile, profile_text, found)
+        if settings.engine.kind == "embedded":
+            policies.start(loaded, profile, bundles, found)
 
 
 def _read(path: Path, found: Findings) -> Document | None:
@@ -60,6 +65,14 @@ def _read(path: Path, found: Findings) -> Document | None:
     except ConfigError as error:
         found.errors += error.problems
         return None
+
+
+def _named(document: Document, key: str, path: Path, found: Findings) -> Document | None:
+    """A document that guard.yaml names: where there is none, guard.yaml is wrong."""
+    if path.is_file():
+        return _read(path, found)
+    found.errors.append(document.problem((key,), f"{path} is not a file", "name a file that exists"))
+    return None
 
 
 def _model(document: Document, kind: type[M], found: Findings) -> M | None:

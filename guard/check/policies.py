@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from guard import clock
 from guard.check.findings import Findings, Loaded, nearest
-from guard.config import Layer, Profile, Settings
+from guard.config import Profile, Settings
 from guard.documents import Document
 from guard.engine import bundle, shipped
 from guard.engine.bundle import Bundle
 from guard.engine.embedded import Bounds, Embedded
-from guard.errors import ConfigError, Refused
+from guard.errors import ConfigError, Problem, Refused
+from guard.model import Activity, ActorFacts, Declared, Recipient
+from guard.wire import canonical, ordered
 
 Floor = Mapping[str, Any]
 """The document at data.guard.floor."""
@@ -20,32 +23,28 @@ FORBIDDEN: Final = "CR-02"
 """The rule that forbids some categories to some kinds of institution, whatever the consent."""
 
 
-def look(settings: Settings, document: Document, profile: Profile | None, found: Findings) -> Floor | None:
-    """Loads every layer as the engine will; gives the floor's data, or None if the floor cannot be read."""
-    before = len(found.errors)
-    bundles: dict[Layer, Bundle] = {}
-    for layer, source in settings.layers.present().items():
+def look(settings: Settings, document: Document, found: Findings) -> tuple[Bundle, ...] | None:
+    """Reads the bundle of every layer; None if one of them is wrong."""
+    bundles: list[Bundle] = []
+    present = settings.layers.present()
+    for layer, source in present.items():
         place = ("layers", layer)
         try:
             read = bundle.read(shipped.wasm(layer) if source == "builtin" else source)
         except ConfigError as error:
             found.errors += [document.problem(place, one.message, one.remedy) for one in error.problems]
             continue
-        if read.layer != layer:
+        if read.layer == layer:
+            bundles.append(read)
+        else:
             message = f"{source} is a bundle of the layer {read.layer}"
             found.errors.append(document.problem(place, message, f"name a bundle of the layer {layer}"))
-            continue
-        bundles[layer] = read
-    if len(found.errors) == before and profile is not None and settings.engine.kind == "embedded":
-        _run(settings, document, profile, bundles, found)
-    return bundles["floor"].data if "floor" in bundles else None
+    return tuple(bundles) if len(bundles) == len(present) else None
 
 
-def _run(
-    settings: Settings, document: Document, profile: Profile, bundles: Mapping[Layer, Bundle], found: Findings
-) -> None:
-    """Starts the policies once within the configured bounds: a bundle that cannot start is known now."""
-    limits = settings.limits
+def start(loaded: Loaded, profile: Profile, bundles: Sequence[Bundle], found: Findings) -> None:
+    """Starts the policies within the configured bounds and asks them once about everything in the catalogue."""
+    limits = loaded.settings.limits
     bounds = Bounds(
         fuel=limits.fuel,
         memory=limits.memory,
@@ -56,24 +55,47 @@ def _run(
     )
     own = bundle.read(bundle.profile_bundle(profile.data()))
     try:
-        engine = Embedded([*bundles.values(), own], bounds)
+        engine = Embedded([*bundles, own], bounds)
     except ConfigError as error:
         for one in error.problems:
-            place = next((("layers", layer) for layer in bundles if one.file.endswith(layer)), ("layers",))
-            found.errors.append(document.problem(place, one.message, one.remedy))
+            layer = next((given.layer for given in bundles if one.file.endswith(given.layer)), "")
+            found.errors.append(loaded.document.problem(("layers", layer), one.message, one.remedy))
         return
     except Refused as refused:
-        remedy = "raise limits.fuel and limits.memory, or take a bundle that needs less"
-        found.errors.append(document.problem(("limits",), f"the policies cannot start: {refused}", remedy))
+        found.errors.append(_limit(loaded, "the policies cannot start", refused))
         return
     try:
-        for layer in bundles:
-            engine.evaluate(layer, "decision", b'{"activities":[]}')
+        question = canonical({"activities": [_everything(loaded)]})
+        for given in bundles:
+            engine.evaluate(given.layer, "decision", question)
     except Refused as refused:
-        remedy = "raise the limit, or mend the policies"
-        found.errors.append(document.problem(("limits",), f"the policies give no answer: {refused}", remedy))
+        found.errors.append(_limit(loaded, "the policies do not answer for all of the catalogue at once", refused))
     finally:
         engine.close()
+
+
+def _limit(loaded: Loaded, message: str, refused: Refused) -> Problem:
+    return loaded.document.problem(("limits",), f"{message}: {refused}", "raise the limit, or mend the policies")
+
+
+def _everything(loaded: Loaded) -> Activity:
+    """The largest question that a program can put: a person looks at all that is kept, which statute allows."""
+    items = [source.item(name) for name, source in loaded.catalogue.sources.items()]
+    items += [
+        source.field_item(name, one) for name, source in loaded.catalogue.sources.items() for one in source.fields
+    ]
+    return Activity(
+        id="0",
+        operation="use",
+        purpose="own_record_access",
+        method="check",
+        actor=ActorFacts(kind="person"),
+        recipient=Recipient(kind="subject"),
+        subjects="declared",
+        items=ordered(items),
+        declared=Declared(),
+        time=clock.stamp(0, loaded.settings.zone),
+    )
 
 
 def categories(loaded: Loaded, floor: Floor, found: Findings) -> None:
@@ -91,7 +113,7 @@ def categories(loaded: Loaded, floor: Floor, found: Findings) -> None:
 def purposes(loaded: Loaded, floor: Floor, profile: Profile, document: Document, found: Findings) -> None:
     """Purposes of the institution's own add to those of law, and speak of what is there."""
     relations = {name for source in loaded.catalogue.sources.values() for name in source.relations}
-    forbidden = {name for name, about in floor["categories"].items() if about.get("forbidden")}
+    known = floor["categories"]
     bound = profile.kind in floor.get("binds", {}).get(FORBIDDEN, ())
     for name, purpose in profile.purposes.items():
         place = ("purposes", name)
@@ -100,11 +122,14 @@ def purposes(loaded: Loaded, floor: Floor, profile: Profile, document: Document,
             found.errors.append(document.problem(place, message, "give it another name, or remove it"))
         for position, category in enumerate(purpose.categories):
             where = (*place, "categories", position)
-            if category not in floor["categories"]:
-                remedy = nearest(category, floor["categories"], "take one of data.guard.floor.categories")
+            if category not in known:
+                remedy = nearest(category, known, "take one of data.guard.floor.categories")
                 found.errors.append(document.problem(where, f"no policy knows the category {category}", remedy))
-            elif bound and category in forbidden:
+            elif bound and known[category].get("forbidden"):
                 message = f"{category} may not be used by a {profile.kind} ({FORBIDDEN}), whatever the consent"
+                found.errors.append(document.problem(where, message, "remove it"))
+            elif known[category].get("closed"):
+                message = f"{category} is closed to purposes of an institution's own"
                 found.errors.append(document.problem(where, message, "remove it"))
         if purpose.relation is not None and purpose.relation not in relations:
             message = f"no source of the catalogue has the relation {purpose.relation}"
