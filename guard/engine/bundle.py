@@ -211,6 +211,16 @@ def profile_bundle(profile: Mapping[str, Any]) -> bytes:
     return assemble(PROFILE, {f"guard/{PROFILE}/data.json": data + b"\n"})
 
 
+def rego_form(bundle: Bundle) -> bytes:
+    """The same release without its compiled module, as an OPA server takes it; ConfigError if it has no sources."""
+    files = archive.unpack(bundle.raw)
+    sources = {name: text for name, text in files.items() if name not in {*_OPTIONAL, MANIFEST}}
+    made = assemble(bundle.layer, sources)
+    if read(made).digest != bundle.digest:
+        _wrong(bundle.layer, "its sources were left out")
+    return made
+
+
 def assemble(layer: str, sources: Mapping[str, bytes], module: bytes | None = None) -> bytes:
     """A bundle of sources by their names in it, with the compiled module in the wasm form. Checked as if read."""
     root = f"guard/{layer}"

@@ -168,8 +168,8 @@ class Instance:
             return Refused.own("GUARD-ENGINE-FUEL", f"The bound is {self._fuel} units of fuel.")
         if "malloc" in cause or "realloc" in cause:
             return Refused.own("GUARD-ENGINE-MEMORY", f"The bound is {self._limit} bytes.")
-        if trap is not None and not cause:
-            cause = trap.trap_code.name.lower().replace("_", " ") if trap.trap_code else "trap"
+        if not cause:
+            cause = trap.trap_code.name.lower().replace("_", " ") if trap and trap.trap_code else "abort"
         return Refused.own("GUARD-ENGINE-TRAP", f"The cause: {cause}.")
 
     def _text_of(self, address: int, limit: int = 64 * 1024) -> bytes:
