@@ -52,7 +52,7 @@ def drive(
                 case enforce.Decide(activity):
                     answer = decide(activity)
                 case enforce.Execute(sql, parameters):
-                    answer = database.execute(sql, parameters)
+                    database.execute(sql, parameters)
                 case enforce.Fetch(size):
                     answer = database.fetch(size)
                 case enforce.Holds(source, condition, subjects, facts):

@@ -42,7 +42,8 @@ class Messages:
         message = self._rules.get(rule)
         if message is None:
             return f"{rule}: no description in the policy bundle."
-        return f"{rule} ({message.clause}): {message.zh if lang == 'zh' else message.en}"
+        # The Chinese sentence of a rule of law names its articles itself, in the form that officials use.
+        return f"{rule}：{message.zh}" if lang == "zh" else f"{rule} ({message.clause}): {message.en}"
 
     def remedy(self, reason: Reason, lang: str = "en") -> str:
         """What would be allowed instead, or an empty string where nothing would."""
@@ -170,8 +171,12 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
             "The register cannot be written, so nothing is released.", "登记簿无法写入，故不予放行。"
         ),
         "GUARD-LEDGER": _own("The consent ledger cannot be used.", "同意台账不可用。"),
-        "GUARD-CONSENT": _own("The consent record is not one that the ledger can keep.", "同意记录不合规范，台账不予收录。"),
-        "GUARD-CONSENT-WITHDRAWN": _own("The person withdrew after this consent was given.", "本人在作出该同意之后已经撤回。"),
+        "GUARD-CONSENT": _own(
+            "The consent record is not one that the ledger can keep.", "同意记录不合规范，台账不予收录。"
+        ),
+        "GUARD-CONSENT-WITHDRAWN": _own(
+            "The person withdrew after this consent was given.", "本人在作出该同意之后已经撤回。"
+        ),
         "GUARD-VERDICT": _own("The policy's verdict goes beyond the consent.", "策略的裁定超出了同意的范围。"),
         "GUARD-REGISTER-KEY": _own("The key of the register cannot be used.", "登记簿的密钥不可用。"),
         "GUARD-SUBJECT": _own("This is not a valid subject key.", "主体标识无效。"),

@@ -36,6 +36,10 @@ class Release(msgspec.Struct, frozen=True):
     purposes: frozenset[str]
     digests: Mapping[str, str]
 
+    def close(self) -> None:
+        """Gives back what its engine holds; decisions afterwards are refused."""
+        self.decider.engine.close()
+
 
 def load(settings: Settings) -> Release:
     """The release that a guard.yaml names; ConfigError or Refused says what cannot be trusted."""

@@ -46,7 +46,7 @@ class GuardedCursor:
         self._batches: Iterator[list[Row]] = iter(())
         self._rows: deque[Row] = deque()
         self._description: tuple[tuple[Any, ...], ...] | None = None
-        self._statement: str | None = None
+        self._statement: Statement | None = None
         self._closed = False
         self.arraysize = 1
 
@@ -63,7 +63,7 @@ class GuardedCursor:
     @property
     def statement(self) -> str | None:
         """The guarded statement that ran last, without its parameters; None if none did."""
-        return self._statement
+        return None if self._statement is None else self._statement.text
 
     def execute(self, sql: str, parameters: Any = ()) -> Self:
         """Decides, rewrites and runs one statement; the first rows are registered and ready when it returns."""
@@ -83,14 +83,13 @@ class GuardedCursor:
         raise self._guard.refuse(self._guard.current(), refusal, sql)
 
     def _start(self, plan: guard_sql.Plan, parameters: Any) -> None:
-        statement = self._raw.statement()
+        self._statement = statement = self._raw.statement()
         columns: tuple[str, ...] = ()
 
         def apply(plan: guard_sql.Plan, decision: Any) -> guard_sql.Guarded:
             nonlocal columns
             guarded = self._cache.apply(plan, decision)
             columns = guarded.columns
-            self._statement = guarded.text
             return guarded
 
         if plan.public:

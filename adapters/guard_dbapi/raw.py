@@ -19,16 +19,19 @@ _CLOSED: Final = "The connection is closed."
 class Statement:
     """One guarded statement on the connection: a `guard.drive.Database`."""
 
-    __slots__ = ("_cursor", "_raw", "_rest")
+    __slots__ = ("_cursor", "_raw", "_rest", "text")
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
         self._cursor: sqlite3.Cursor | None = None
         self._rest: list[Row] | None = None
+        self.text: str | None = None
+        """The guarded text that ran, None before."""
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         """Runs it. An older statement that was not fetched to its end is taken into memory first."""
         self._raw.settle(self)
+        self.text = sql
         self._cursor = self._raw.run(lambda connection: connection.execute(sql, dict(parameters)))
 
     def fetch(self, size: int) -> list[Row]:

@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from guard.cli import check, decide, demo, opa, policy, show
 from guard.errors import ConfigError, Held, Misuse, Refused
@@ -38,9 +38,9 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command line; its exit code."""
     try:
         return _run(arguments)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return MISUSE
-    except click.ClickException as error:
+    except TyperException as error:
         error.show()
         return MISUSE
     except ConfigError as error:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from guard import check as checks
 from guard.cli import show
-from guard.demo import examples
+from guard.demo import agency, bank
 from guard.errors import Misuse
+from guard.facade import Guard
 
-WRONG = 1
+WRONG: Final = 1
+_EXAMPLES: Final = {"bank": bank, "agency": agency}
 
 
 def check(
@@ -22,11 +25,23 @@ def check(
 ) -> int:
     """Looks at guard.yaml, catalogue, profile, policies and database. Exit 1 if anything is wrong."""
     if example is not None:
-        if example not in examples.HOLDERS:
-            raise typer.BadParameter(f"is one of {', '.join(examples.HOLDERS)}", param_hint="--example")
-        config = examples.HOLDERS[example]
-    elif not config.exists():
+        if example not in _EXAMPLES:
+            raise typer.BadParameter(f"is one of {', '.join(_EXAMPLES)}", param_hint="--example")
+        return _example(example, json=json)
+    if not config.exists():
         raise Misuse(f"There is no {config}. Name a guard.yaml, or take a shipped one with --example bank.")
+    return _report(config, json=json)
+
+
+def _example(name: str, *, json: bool) -> int:
+    """A shipped example, with its database made in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="guard-check-") as folder:
+        config = _EXAMPLES[name].build(Path(folder))
+        with Guard.load(config):
+            return _report(config, json=json)
+
+
+def _report(config: Path, *, json: bool) -> int:
     report = checks.check(config)
     if json:
         for level, found in (("error", report.errors), ("warning", report.warnings)):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from guard import counterfactual, release, wire
 from guard.cli import show
@@ -47,7 +46,7 @@ def decide(
             return _consent(wire.consent(document), loaded, language, json=json)
         return _activity(wire.activity(document), loaded, language, words=explain, json=json)
     finally:
-        loaded.decider.close()
+        loaded.close()
 
 
 def _document(file: Path | None, example: str | None) -> tuple[bytes, Path]:
@@ -108,10 +107,12 @@ def _print(explanation: Explanation, lang: Lang, *, words: bool) -> None:
         show.out.print("允许" if zh else "ALLOWED", style="bold green")
     else:
         show.out.print("拒绝" if zh else "DENIED", style="bold red")
-    spoke = Table("规则" if zh else "rule", "依据" if zh else "clause", "内容" if zh else "what it says", box=None)
+    # The Chinese sentence of a rule names its articles itself.
+    spoke = show.table("规则", "内容") if zh else show.table("rule", "clause", "what it says")
     for line in explanation.rules:
         about = f" [{', '.join(line.about)}]" if line.about and words else ""
-        spoke.add_row(line.rule, show.plain(line.clause), show.plain(line.sentence + about))
+        clause = () if zh else (show.plain(line.clause),)
+        spoke.add_row(line.rule, *clause, show.plain(line.sentence + about))
     show.out.print(spoke)
     if words:
         _table(
@@ -135,7 +136,7 @@ def _print(explanation: Explanation, lang: Lang, *, words: bool) -> None:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if rows:
-        table = Table(*heads, box=None)
+        table = show.table(*heads)
         for row in rows:
             table.add_row(*(show.plain(cell) for cell in row))
         show.out.print()

@@ -28,10 +28,12 @@ def settings_for(
         if token_file is not None or unsafe_open_server:
             raise typer.BadParameter("goes with --opa", param_hint="--opa-token-file")
         return settings
-    server = Server(
-        kind="server",
-        url=opa,
-        token_file=None if token_file is None else str(token_file.resolve()),
-        unsafe_open_server=unsafe_open_server,
+    server = Server.model_validate(
+        {
+            "kind": "server",
+            "url": opa,
+            "token_file": None if token_file is None else str(token_file.resolve()),
+            "unsafe_open_server": unsafe_open_server,
+        }
     )
     return settings.model_copy(update={"engine": server})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +13,7 @@ from guard import opa as real
 from guard import release
 from guard.cli import show
 from guard.config import Settings
-from guard.engine import bundle, shipped
-from guard.errors import ConfigError, Problem
+from guard.engine import bundle
 
 app = typer.Typer(help="The real OPA: install it, or serve policies with it.", no_args_is_help=True)
 
@@ -30,6 +31,26 @@ def install(json: show.Json = False) -> int:
 
 
 @app.command()
+def run(
+    config: Annotated[Path, typer.Option(help="The guard.yaml whose policies it serves.")] = Path("guard.yaml"),
+    json: show.Json = False,
+) -> int:
+    """Runs an OPA server on loopback with the policies of a guard.yaml, closed to all without its token, until Ctrl-C."""
+    bundles = {f"{one.layer}.tar.gz": bundle.rego_form(one) for one in release.load_bundles(Settings.load(config))}
+    with (
+        tempfile.TemporaryDirectory(prefix="guard-opa-") as folder,
+        real.serve(real.need(), bundles, Path(folder)) as running,
+    ):
+        if json:
+            show.json_line({"url": running.url, "token_file": str(running.token_file)})
+        else:
+            show.out.print(show.plain(f"--opa {running.url} --opa-token-file {running.token_file}"))
+        with suppress(KeyboardInterrupt):
+            running.process.wait()
+    return 0
+
+
+@app.command()
 def bundles(
     to: Annotated[Path, typer.Argument(help="The folder they go to.")],
     config: Annotated[Path, typer.Option(help="The guard.yaml.")] = Path("guard.yaml"),
@@ -40,7 +61,7 @@ def bundles(
     to.mkdir(parents=True, exist_ok=True)
     for one in release.load_bundles(settings):
         path = to / f"{one.layer}.tar.gz"
-        path.write_bytes(rego_form(one))
+        path.write_bytes(bundle.rego_form(one))
         if json:
             show.json_line({"bundle": str(path), "layer": one.layer, "digest": one.digest})
         else:

@@ -12,12 +12,13 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from guard.errors import Problem, Refused
 
 out: Final = Console(highlight=False, soft_wrap=False)
-err: Final = Console(stderr=True, highlight=False)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Lang = Annotated[str, typer.Option("--lang", help="en or zh.")]
@@ -32,6 +33,14 @@ def json_line(value: Any) -> None:
 def plain(text: str) -> Text:
     """Text from outside as it is: no markup, no terminal control characters."""
     return Text("".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text))
+
+
+def table(*heads: str) -> Table:
+    """A plain table whose cells wrap; Chinese text has no spaces to wrap at, so it is folded."""
+    made = Table(box=None, pad_edge=False)
+    for number, head in enumerate(heads):
+        made.add_column(head, overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in {"rule", "规则"})
+    return made
 
 
 def failure(text: str) -> None:
