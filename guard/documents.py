@@ -329,7 +329,10 @@ def _json(raw: bytes, text: str, file: str) -> Document:
     try:
         data = strict_json(raw, MAX_BYTES)
     except NotStrict as error:
-        line, message = _json_fault(text, error)
+        try:
+            line, message = _json_fault(text, error)
+        except (IndexError, ValueError):  # what follows the fault is not even JSON
+            line, message = 1, str(error)
         raise ConfigError([Problem(file, line, f"is not strict JSON: {message}", "mend it there")]) from None
     lines, _ = _json_lines(text)
     if max(map(len, lines)) > MAX_DEPTH:
@@ -361,7 +364,14 @@ def _json_fault(text: str, error: NotStrict) -> tuple[int, str]:
         _, repeated = _json_lines(text)
         if repeated:
             return repeated[0][1], f"the key {repeated[0][0]} is repeated"
-    return 0, str(error)
+        for token in _JSON_TOKEN.finditer(text):
+            if re.search(r"\\u[dD][89a-fA-F]", token[0]) and not _encodable(json.loads(token[0])):
+                return text.count("\n", 0, token.start()) + 1, "half of a surrogate pair"
+    return 1, str(error)
+
+
+def _encodable(text: str) -> bool:
+    return not any(unicodedata.category(character) == "Cs" for character in text)
 
 
 def _json_lines(text: str) -> tuple[dict[Place, int], list[tuple[str, int]]]:

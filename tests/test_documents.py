@@ -1,5 +1,7 @@
 """What people write is read in one way, or refused with the line."""
 
+import random
+
 import pytest
 from pydantic import Field
 
@@ -156,6 +158,10 @@ def test_json_is_read_with_lines():
         ('{"a":\n}', 2, "JSON"),
         ('{"a": 1} x', 1, "JSON"),
         ('{"a":\n "e\u0301"}', 2, "NFC"),
+        ('{"a": 1, "a": 2}]]]', 1, "repeat"),
+        ('[{"a": 1, "a": 2}, "\\q"', 1, "repeat"),
+        ("[NaN, 1x, -", 1, "NaN"),
+        ("[1e999, 1x", 1, "too large"),
         ("", 1, "JSON"),
     ],
 )
@@ -173,6 +179,45 @@ def test_escaped_json_text_is_held_to_the_same_characters():
     assert problems('{"a": 1,\n "b": "e\\u0301"}', "a.json")[0].line == 2
     assert problems('{"a": 1,\n "x\\u200b": 1}', "a.json")[0].line == 2
     assert problems('{"a": 1,\n "x": "\\ud800"}', "a.json")[0].line == 2
+
+
+# --- Whatever comes -------------------------------------------------------------------------------
+
+SEEDS = [
+    "version: '1'\nsources:\n  bank:t.a:\n    subjects: {holder: id}\n    fields:\n      id: {category: x}\n",
+    "a: &x [1, *x]\nb: {c: !t d, ? e}\n---\n%YAML 1.2\n",
+    '{"a": [1, {"b": "c\\u0041"}],\n "d": NaN, "d": 1e999}',
+]
+BITS = [
+    "\\ud800",
+    "\\u",
+    "NaN",
+    "---\n",
+    "<<",
+    "no",
+    '"a":',
+    "\n  ",
+    *"{}[]:,\"'\\\n\t&*!|>-?#%@` 01eE.+~<=\0\u200b\ud800é",
+]
+
+
+@pytest.mark.parametrize("file", ["a.yaml", "a.json"])
+def test_any_bytes_are_read_or_refused_with_a_line(file):
+    chance = random.Random(1)
+    read, found = 0, []
+    for _ in range(1500):
+        signs = list(chance.choice(SEEDS))
+        for _ in range(chance.randrange(4)):
+            at = chance.randrange(len(signs))
+            signs[at : at + chance.randrange(3)] = [chance.choice(BITS)]
+        try:
+            parse("".join(signs).encode("utf-8", "surrogatepass"), file)
+            read += 1
+        except ConfigError as error:
+            found += error.problems
+    assert len(found) > 500
+    assert all(one.line and one.remedy for one in found)
+    assert (read > 50) == (file == "a.yaml"), "no seed is strict JSON"
 
 
 # --- Models ---------------------------------------------------------------------------------------
