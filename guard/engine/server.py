@@ -29,7 +29,7 @@ import requests
 
 from guard.engine import Entrypoint
 from guard.engine.bundle import Bundle
-from guard.engine.transport import Client, TooLarge
+from guard.engine.transport import Client, Encoded, TooLarge
 from guard.errors import ConfigError, Misuse, Problem, Refused, UnsafeWarning
 from guard.wire import MAX_BYTES, NotStrict, strict_json
 
@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CODE: Final = re.compile(rb'"code"\s*:\s*"([a-z_]{1,40})"')
+_NONCE: Final = re.compile(r"guard_probe_\w+")
 _DENIED: Final = frozenset({401, 403})
 
 
@@ -146,14 +147,23 @@ class Server:
             raise Refused.own("GUARD-ENGINE-STOPPED", "Its certificate cannot be verified.") from None
         except requests.exceptions.ConnectionError:
             raise Refused.own("GUARD-ENGINE-STOPPED", "There is no connection to it.") from None
-        except (requests.exceptions.RequestException, OSError):
+        except (requests.exceptions.RequestException, Encoded, OSError):
             raise Refused.own("GUARD-ENGINE-ERROR", "What answers is not an OPA server.") from None
 
     # --- At start ---------------------------------------------------------------------------------
 
     def _refuse_open(self) -> None:
+        for method, path, body in self.probes():
+            status, _ = self._call(method, path, body, {})
+            if status not in _DENIED:
+                what = f"{method} /v1{_NONCE.sub('…', path)}"
+                raise Refused.own("GUARD-ENGINE-OPEN", f"It answers {what} with {status} to a caller without a token.")
+
+    @staticmethod
+    def probes() -> tuple[tuple[str, str, bytes | None], ...]:
+        """Method, path and body of what nobody may do without a token. On an open server none of it has an effect."""
         name = f"guard_probe_{secrets.token_hex(8)}"
-        tries = (
+        return (
             ("GET", "/policies", None),
             ("GET", "/data", None),
             ("GET", "/data/guard", None),
@@ -165,11 +175,6 @@ class Server:
             ("PATCH", f"/data/{name}", b"this is not JSON"),
             ("DELETE", f"/data/{name}", None),
         )
-        for method, path, body in tries:
-            status, _ = self._call(method, path, body, {})
-            if status not in _DENIED:
-                what = f"{method} /v1{path.replace(name, '…')}"
-                raise Refused.own("GUARD-ENGINE-OPEN", f"It answers {what} with {status} to a caller without a token.")
 
 
 def connect(

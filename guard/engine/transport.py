@@ -30,6 +30,10 @@ class TooLarge(Exception):
     """The answer is larger than its bound."""
 
 
+class Encoded(Exception):
+    """The answer is compressed, which nobody asked for."""
+
+
 class _Call(threading.local):
     until = float("inf")
 
@@ -124,7 +128,7 @@ class Client(OpaClient):  # type: ignore[misc]  # of a class without types
     ) -> tuple[int, bytes]:
         """Status and body of one call to `path` under the API's root.
 
-        Raises TooLarge, TimeoutError, and requests' RequestException for all else.
+        Raises TooLarge, Encoded, TimeoutError, and requests' RequestException for all else.
         """
         _CALL.until = time.monotonic() + seconds
         try:
@@ -141,7 +145,7 @@ class Client(OpaClient):  # type: ignore[misc]  # of a class without types
                 if len(text) > limit:
                     raise TooLarge
                 if "Content-Encoding" in response.headers:
-                    raise requests.exceptions.ContentDecodingError
+                    raise Encoded
                 return response.status_code, text
         except (requests.exceptions.Timeout, Urllib3Timeout) as error:
             raise TimeoutError from error
