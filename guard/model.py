@@ -323,7 +323,8 @@ class Notice(_Frozen, frozen=True):
 class Consent(_Frozen, frozen=True):
     """A consent record as policy sees it: how it was obtained, never from whom (ISO/IEC TS 27560).
 
-    Times are UTC seconds. `expires_at` null is a consent for life.
+    Times are UTC seconds. `expires_at` null is a consent for life. `time` is stamped by the ledger when the
+    consent is recorded.
     """
 
     id: str
@@ -345,7 +346,7 @@ class Consent(_Frozen, frozen=True):
     granted_at: int
     expires_at: int | None
     assurance: Assurance
-    time: Time
+    time: Time | None = None
 
 
 class Scope(_Frozen, frozen=True):

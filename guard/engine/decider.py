@@ -87,6 +87,8 @@ class Decider:
             return ()
         bodies = [_without_id(consent) for consent in consents]
         asked = tuple(_consent(number, body) for number, body in enumerate(bodies))
+        if any(consent.time is None for consent in asked):
+            raise Refused.own("GUARD-ACTIVITY", "A consent is judged at a time; the ledger stamps it.")
         document = _document(b"consents", bodies)
         answers = [wire.verdicts(self._engine.evaluate(layer, "consent", document), asked) for layer in self._layers]
         merged = [merge.merge_verdicts(layered) for layered in zip(*answers, strict=True)]
