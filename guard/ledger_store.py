@@ -115,8 +115,7 @@ def _address(url: str | URL) -> URL:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    """A new connection: transactions begin where we say; a commit is durable; deleted bytes are overwritten."""
-    connection.isolation_level = None
+    """A new connection: a commit is durable, deleted bytes are overwritten."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA secure_delete = ON")

@@ -780,3 +780,32 @@ def test_remembering_keys_is_bounded(ledger):
     ledger.person_keys(f"p-{i}" for i in range(10_500))
     ledger.person_keys(f"q-{i}" for i in range(400))
     assert len(ledger._remembered._keys) <= 10_000
+
+
+def test_keys_that_another_process_made_meanwhile_are_taken(ledger):
+    import guard.consent as module
+
+    key = ledger.person_key("p-1")
+    made = ledger._persons.write(lambda connection: module._make_keys(connection, ["p-1", "p-2"]))
+    assert made["p-1"] == key
+    assert ledger.person_key("p-2") == made["p-2"]
+
+
+def test_a_child_forked_while_another_thread_writes_is_not_held_up_and_shares_no_connection(ledger):
+    ledger.record(record())
+    with ledger._store._writing:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                shared = ledger._store._engine.pool.checkedin()
+                ledger.record(record("c-2"))
+                os._exit(shared)
+            finally:
+                os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert ledger.sequence() == 2
+
+
+def test_the_wait_for_other_writers_is_bounded_as_said(path, now):
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=0.25) as ledger:
+        assert ledger._store.run(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout").scalar()) == 250
