@@ -457,6 +457,9 @@ def problems(error: ValidationError, document: Document, kind: type[BaseModel]) 
     found: list[Problem] = []
     for detail in error.errors(include_url=False, include_input=True):
         place = detail["loc"]
+        if detail["type"] == "union_tag_invalid":
+            # pydantic points at the whole part; what is wrong is its tag.
+            place = (*place, str(detail["ctx"]["discriminator"]).strip("'"))
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, Inconsistent):
             found += [document.problem((*place, *one.place), one.message, one.remedy) for one in cause.findings]

@@ -1,0 +1,197 @@
+"""The command line: what it prints, and what its exit code says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from fixtures_opa import Serve
+
+from guard.cli import app
+from guard.config import Settings
+from guard.demo import examples, tour
+from guard.engine import bundle, shipped
+from guard.release import load_bundles
+
+Output = pytest.CaptureFixture[str]
+
+
+def guard(*arguments: str) -> int:
+    return app.run(arguments)
+
+
+def lines(output: Output) -> list[dict[str, object]]:
+    return [json.loads(line) for line in output.readouterr().out.splitlines()]
+
+
+# --- decide ---------------------------------------------------------------------------------------
+
+
+def test_an_allowed_activity_exits_0(capsys: Output) -> None:
+    assert guard("decide", "--example", "officer-reads-application") == 0
+    assert capsys.readouterr().out.startswith("ALLOWED")
+
+
+def test_a_denied_activity_exits_3_and_names_the_smallest_lawful_change(capsys: Output) -> None:
+    assert guard("decide", "--example", "officer-claims-legitimate-interest") == 3
+    out = capsys.readouterr().out
+    assert out.startswith("DENIED")
+    assert "PI-03" in out
+    assert "smallest lawful change" in out
+
+
+def test_explain_says_rows_fields_and_clauses(capsys: Output) -> None:
+    assert guard("decide", "--example", "officer-reads-application", "--explain") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for part in ("PI-19", "28, 29, 30", "assigned_case", "masked with id18", "data_protection_officer"):
+        assert part in out
+
+
+def test_explain_in_chinese(capsys: Output) -> None:
+    assert guard("decide", "--example", "officer-reads-application", "--explain", "--lang", "zh") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("允许")
+    assert "《个人信息保护法》" in "".join(out.split())
+    assert "Personal Information" not in out
+
+
+def test_json_is_the_decision_and_its_explanation(capsys: Output) -> None:
+    assert guard("decide", "--example", "officer-reads-application", "--explain", "--json") == 0
+    (line,) = lines(capsys)
+    assert set(line) == {"decision", "explanation"}
+
+
+@pytest.mark.parametrize("name", ["consent-general", "consent-for-life"])
+def test_a_consent_record_gets_a_verdict(name: str, capsys: Output) -> None:
+    valid = name == "consent-general"
+    assert guard("decide", "--example", name) == (0 if valid else 3)
+    assert capsys.readouterr().out.startswith("VALID" if valid else "INVALID")
+
+
+def test_any_file_in_place_of_an_example(tmp_path: Path, capsys: Output) -> None:
+    found = examples.find("officer-reads-application")
+    assert found is not None
+    copy = tmp_path / "mine.json"
+    shutil.copy(found.activity, copy)
+    assert guard("decide", str(copy), "--config", str(found.config), "--json") == 0
+    assert lines(capsys)[0]["decision"]["allow"] is True  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [(b"{", "JSON"), (b"[]", "object"), (b'{"id": "0", "id": "0"}', "repeats"), (b"{}", "missing")]
+)
+def test_a_file_that_is_no_activity_is_refused(text: bytes, word: str, tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "bad.json").write_bytes(text)
+    assert guard("decide", str(tmp_path / "bad.json"), "--config", str(examples.HOLDERS["bank"])) == 3
+    error = capsys.readouterr().err
+    assert "GUARD-ACTIVITY" in error
+    assert word in error or word == "JSON"
+
+
+def test_an_opa_server_gives_the_same_answers(serve: Serve, capsys: Output) -> None:
+    for holder, config in examples.HOLDERS.items():
+        running = serve({f"{one.layer}.tar.gz": bundle.rego_form(one) for one in load_bundles(Settings.load(config))})
+        for one in (one for one in examples.every() if one.holder == holder):
+            here = guard("decide", "--example", one.name, "--json"), lines(capsys)
+            server = ("--opa", running.url, "--opa-token-file", str(running.token_file))
+            there = guard("decide", "--example", one.name, "--json", *server), lines(capsys)
+            assert here == there, one.name
+
+
+# --- misuse and crash -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("nonsense",), "nonsense"),
+        (("decide",), "one of them"),
+        (("decide", "--example", "no-such"), "lists them"),
+        (("decide", "no-such.json"), "cannot be read"),
+        (("decide", "--example", "officer-reads-application", "--lang", "fr"), "en or zh"),
+        (("decide", "--example", "officer-reads-application", "--config", "none.yaml"), "There is no none.yaml"),
+        (("check", "none.yaml"), "There is no none.yaml"),
+        (("check", "--example", "shop"), "bank"),
+        (("demo", "--opa-token-file", "x"), "--opa"),
+    ],
+)
+def test_misuse_exits_2_and_says_what_to_do(arguments: tuple[str, ...], word: str, capsys: Output) -> None:
+    assert guard(*arguments) == 2
+    assert word in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_crash_exits_70_and_shows_no_trace(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("secret value 42")
+
+    monkeypatch.setattr("guard.cli.decide.release.load", crash)
+    assert guard("decide", "--example", "officer-reads-application") == 70
+    captured = capsys.readouterr()
+    assert "ZeroDivisionError" in captured.err
+    assert "secret" not in captured.out + captured.err
+
+
+def test_an_engine_that_cannot_be_reached_is_a_denial(capsys: Output, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    arguments = ("--opa", "http://127.0.0.1:9", "--opa-token-file", str(tmp_path / "token"))
+    assert guard("decide", "--example", "officer-reads-application", *arguments) == 3
+    assert "GUARD-ENGINE-STOPPED" in capsys.readouterr().err
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holder", ["bank", "agency"])
+def test_nothing_is_wrong_with_the_examples(holder: str, capsys: Output) -> None:
+    assert guard("check", "--example", holder) == 0
+    captured = capsys.readouterr()
+    assert captured.out.rstrip().endswith("nothing wrong")
+    assert captured.err == ""
+
+
+def test_what_is_wrong_has_file_line_and_remedy(tmp_path: Path, capsys: Output) -> None:
+    config = tour.make_bank(tmp_path / "bank")
+    text = config.read_text("utf-8").replace("kind: embedded", "kind: magical")
+    config.write_text(text, "utf-8")
+    line = next(number for number, part in enumerate(text.splitlines(), 1) if "magical" in part)
+    assert guard("check", str(config)) == 1
+    error = capsys.readouterr().err
+    assert f"{config}:{line}" in error
+    assert "→" in error
+    assert guard("check", str(config), "--json") == 1
+    (problem,) = [one for one in lines(capsys) if one["level"] == "error"]
+    assert (problem["file"], problem["line"]) == (str(config), line)
+
+
+# --- policy, opa ----------------------------------------------------------------------------------
+
+
+def test_policy_commands_on_the_shipped_floor(opa_program: Path, tmp_path: Path, capsys: Output) -> None:
+    floor = str(shipped.sources("floor"))
+    opa = ("--opa", str(opa_program))
+    assert guard("policy", "lint", floor, *opa) == 0
+    assert guard("policy", "build", floor, "--to", str(tmp_path), *opa, "--json") == 0
+    assert (tmp_path / "floor.wasm.tar.gz").read_bytes() == shipped.wasm("floor").read_bytes()
+    assert bundle.read(tmp_path / "floor.rego.tar.gz").digest == bundle.read(shipped.wasm("floor")).digest
+    capsys.readouterr()
+    assert guard("policy", "test", floor, *opa, "--json") == 0
+    (report,) = lines(capsys)
+    assert report["ok"] is True
+
+
+def test_a_failing_policy_test_exits_1(opa_program: Path, tmp_path: Path, capsys: Output) -> None:
+    layer = tmp_path / "institution"
+    layer.mkdir()
+    (layer / "a.rego").write_text("package guard.institution\n\ndecision := []\n\nconsent := []\n")
+    (layer / "a_test.rego").write_text("package guard.institution_test\n\ntest_it if false\n")
+    assert guard("policy", "test", str(layer), "--opa", str(opa_program)) == 1
+    assert "FAIL" in capsys.readouterr().err
+
+
+def test_opa_bundles_are_what_a_server_loads(tmp_path: Path, capsys: Output) -> None:
+    config = tour.make_bank(tmp_path / "bank")
+    assert guard("opa", "bundles", str(tmp_path / "out"), "--config", str(config)) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"floor.tar.gz", "profile.tar.gz"}
+    assert all(bundle.read(path).wasm is None for path in (tmp_path / "out").iterdir())
