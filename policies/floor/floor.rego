@@ -85,10 +85,7 @@ refusal(activity) := found if {
 		nothing_left(activity, entry, wanted),
 	})
 	count(found) > 0
-} else := {{"rule": "OP-01", "remedy": {"purposes": names}}} if {
-	names := purpose.fitting(activity)
-	count(names) > 0
-} else := {{"rule": "OP-01"}}
+} else := {{"rule": "OP-01", "remedy": {"purposes": purpose.fitting(activity)}}}
 
 # METADATA
 # description: the reasons of the fields, where an activity asks for personal data and may have none of it

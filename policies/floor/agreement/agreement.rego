@@ -236,7 +236,7 @@ needed(category, _) if data.guard.floor.categories[category].open
 needed(category, entries) if {
 	some entry in entries
 	entry.categories[category]
-	catalogue.listed(data.guard.floor.categories[category], {"operation": "collect"}, entry)
+	catalogue.listed(data.guard.floor.categories[category], entry)
 }
 
 # METADATA
@@ -296,15 +296,7 @@ void(record) := found if {
 # METADATA
 # description: what taints the record itself
 tainted(record, entries) := union({
-	{{"rule": "PI-02", "remedy": {"purposes": known}} |
-		not purposeful(record, entries)
-		known := for_consent(record)
-		count(known) > 0
-	},
-	{{"rule": "PI-02"} |
-		not purposeful(record, entries)
-		count(for_consent(record)) == 0
-	},
+	{{"rule": "PI-02", "remedy": {"purposes": for_consent(record)}} | not purposeful(record, entries)},
 	{{"rule": "PI-03", "remedy": {"bases": ["consent", "contract"]}} | not founded(record, entries)},
 	{{"rule": "OP-02", "remedy": {"consent": {"separate": true}}} | not voluntary(record, entries)},
 	{{"rule": "PI-04", "remedy": {"consent": {}}} | not explicit(record)},
@@ -316,7 +308,8 @@ tainted(record, entries) := union({
 # METADATA
 # description: the purposes of this kind of institution that rest on such a record, sorted
 for_consent(record) := sort({name |
-	some name, entry in data.guard.floor.purposes
+	some name in purpose.names
+	entry := purpose.entry(name)
 	institution.kind in entry.kinds
 	record.basis in entry.bases
 })

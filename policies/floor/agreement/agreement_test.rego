@@ -11,14 +11,14 @@ test_op_02_allow_app_refuses_only_route_planning_when_location_refused_location_
 		verdict := s.judge(
 			s.record({
 				"purposes": ["navigation"],
-				"categories": ["location"],
+				"categories": ["pseudonym", "location"],
 				"basis": basis,
 				"separate": true,
 				"refusal_denies_service": true,
 			}),
 			"app_operator",
 		)
-		s.scope(verdict) == [["use"], ["location"]]
+		s.scope(verdict) == [["use"], ["pseudonym", "location"]]
 	}
 }
 
@@ -151,7 +151,12 @@ test_known_purposes_are_told if {
 	verdict := s.judge(s.record({"purposes": ["gossip"]}), "credit_agency")
 	some reason in verdict.reasons
 	reason.rule == "PI-02"
-	reason.remedy.purposes == ["credit_reporting"]
+	reason.remedy.purposes == ["credit_reporting", "service"]
+}
+
+test_no_purpose_is_told_where_none_rests_on_such_a_record if {
+	verdict := s.judge(s.record({"purposes": ["gossip"], "basis": "profit"}), "bank")
+	{"rule": "PI-02", "remedy": {"purposes": []}} in verdict.reasons
 }
 
 test_what_rests_on_statute_or_on_nothing_is_no_grant if {

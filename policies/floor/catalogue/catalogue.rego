@@ -23,26 +23,25 @@ bound if institution.binds("OP-04")
 #     Information 2024
 #   en: Public credit information is collected, kept and used only as far as the catalogue lists it.
 #   zh: 公共信用信息的归集范围以目录为准，目录外信息不得纳入信用记录（国办发〔2020〕49号；《全国公共信用信息基础目录》）。
-listed(_, _, _) if not bound
+listed(_, _) if not bound
 
-listed(class, _, _) if class.catalogue
+listed(class, _) if class.catalogue
 
-listed(_, _, entry) if entry.credit == false
-
-listed(_, activity, _) if not activity.operation in ["collect", "store", "use"]
+listed(_, entry) if entry.credit == false
 
 # METADATA
 # description: the rule that takes a category away
 rule(category, activity, entry) := "OP-04" if {
-	bound
-	not listed(object.get(data.guard.floor.categories, category, {}), activity, entry)
+	not listed(object.get(data.guard.floor.categories, category, {}), entry)
 } else := "PI-01" if {
 	activity.operation == "collect"
 } else := "PI-02"
 
 # METADATA
 # title: Off the catalogue is not credit information
-# description: duty data does not go into a purpose that assesses or shows somebody's credit
+# description: >-
+#   duty data does not go into a purpose that assesses or shows somebody's credit; a form that brings it is stripped
+#   of it by the catalogue
 # custom:
 #   rule: OP-05
 #   clause: >-
@@ -53,7 +52,7 @@ creditable(_, _, _) if not bound
 
 creditable(_, entry, _) if entry.credit == false
 
-creditable(activity, _, _) if not activity.operation in ["use", "provide", "disclose"]
+creditable(activity, _, _) if activity.operation in ["collect", "store", "delete"]
 
 creditable(_, _, wanted) if {
 	every category in wanted {

@@ -31,7 +31,7 @@ test_op_04_deny_platform_ingests_jaywalking_list_blood_donation_refusal_or_petit
 }
 
 test_op_04_binds_the_platforms_own_purposes if {
-	every operation in ["use", "store"] {
+	every operation in ["use", "store", "process"] {
 		answer := s.decide(
 			s.activity({"operation": operation, "items": s.reading(["identity", "petition"])}),
 			"public_credit",
@@ -85,6 +85,13 @@ test_op_05_binds_providing_and_publishing if {
 	every asked in [provided, published] {
 		s.spoke(s.decide(asked, "public_credit")) == {"OP-05"}
 	}
+}
+
+test_op_05_a_form_that_brings_duty_data_is_stripped_of_it if {
+	answer := s.decide(s.form({"items": s.writing(["identity", "marriage"])}), "public_credit")
+	answer.allow
+	answer.writes.t == {"identity": "keep", "marriage": "strip"}
+	s.spoke(answer) == {"OP-04"}
 }
 
 test_op_05_not_bound if {

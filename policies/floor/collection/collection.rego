@@ -27,11 +27,7 @@ noticed(activity) if {
 
 # METADATA
 # description: without a list of current notices in the profile any is taken for current
-current(notice) if {
-	listed := data.guard.profile.notices
-	listed != null
-	notice in listed
-}
+current(notice) if notice in data.guard.profile.notices
 
 current(_) if object.get(data.guard.profile, "notices", null) == null
 
@@ -76,9 +72,9 @@ refusal(activity) := {{"rule": "OP-06", "remedy": {"notice": true}} | not notice
 #     (PBoC Order 2021 No. 4)
 #   en: Only the personal information that the purpose needs is collected; what exceeds it is not taken in.
 #   zh: 收集个人信息应当限于实现处理目的的最小范围，不得过度收集（《个人信息保护法》第六条）。
-writes(activity, treated) := {source.source: written(source.source, activity, treated) |
-	some source in activity.items
-	source.field == null
+writes(activity, treated) := {source: written(source, activity, treated) |
+	sources := {item.source | some item in activity.items; item.role == "write"}
+	some source in sources
 }
 
 # METADATA

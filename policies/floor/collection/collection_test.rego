@@ -50,11 +50,17 @@ test_a_consent_without_a_notice_is_void if {
 	late := {"id": "n", "version": "7", "digest": null, "shown_at": 1795420743}
 	unseen := {"id": "n", "version": "7", "digest": null, "shown_at": null}
 	unnamed := {"id": "", "version": "7", "digest": null, "shown_at": 1795420000}
-	every notice in [null, late, unseen, unnamed] {
+	unversioned := {"id": "n", "version": "", "digest": null, "shown_at": 1795420000}
+	every notice in [null, late, unseen, unnamed, unversioned] {
 		verdict := s.judge(s.record({"notice": notice}), "bank")
 		not verdict.valid
 		verdict.reasons == {{"rule": "OP-06", "remedy": {"notice": true}}}
 	}
+}
+
+test_a_notice_may_be_shown_in_the_second_of_the_consent if {
+	notice := {"id": "n", "version": "7", "digest": null, "shown_at": 1795420742}
+	s.judge(s.record({"notice": notice}), "bank").valid
 }
 
 # --- PI-01
@@ -109,7 +115,19 @@ test_who_hands_data_in_reads_nothing_by_it if {
 	answer.reasons == {{"rule": "PI-02", "field": ["t", "contact"], "remedy": {"omit": true}}}
 }
 
-test_what_is_written_is_not_read if {
-	answer := s.decide(s.form({"items": s.writing(["identity"])}), "bank")
-	answer.reads.t == {}
+test_what_is_written_is_not_read_and_what_is_read_is_not_written if {
+	items := array.concat(s.writing(["identity"]), [s.field("contact")])
+	answer := s.decide(s.activity({"operation": "store", "items": items}), "bank")
+	answer.writes == {"t": {"identity": "keep"}}
+	object.keys(answer.reads.t) == {"contact"}
+}
+
+test_what_is_written_stands_under_its_source if {
+	items := array.concat(s.writing(["identity"]), [
+		s.source({"source": "u", "role": "write"}),
+		object.union(s.written("contact"), {"source": "u"}),
+		s.source({"source": "v"}),
+	])
+	answer := s.decide(s.activity({"operation": "store", "items": items}), "bank")
+	answer.writes == {"t": {"identity": "keep"}, "u": {"contact": "keep"}}
 }

@@ -7,7 +7,8 @@ import data.guard.floor.institution
 
 # METADATA
 # title: Forbidden items
-# description: no consent cures them, so the whole operation is refused until they are left out
+# description: >-
+#   no consent cures them, so every operation is refused until they are left out; only deleting them is not
 # custom:
 #   rule: CR-02
 #   clause: >-
@@ -17,7 +18,7 @@ import data.guard.floor.institution
 #     Religion, genes, fingerprints, blood type, diseases and medical history are not collected or held as credit
 #     information, whoever consents.
 #   zh: 禁止采集个人的宗教信仰、基因、指纹、血型、疾病和病史信息，本人同意也不例外（《征信业管理条例》第十四条第一款）。
-clean(activity, _) if not activity.operation in ["collect", "store", "use"]
+clean(activity, _) if activity.operation == "delete"
 
 clean(_, _) if not institution.binds("CR-02")
 
@@ -73,7 +74,7 @@ reuse_rule("credit_report") := "CR-09" if institution.binds("CR-09")
 # description: a credit report is met only for what it was agreed for; the person may always see the own report
 agreed(_, _, wanted) if not wanted.credit_report
 
-agreed(activity, _, _) if not activity.operation in ["use", "provide"]
+agreed(activity, _, _) if activity.operation in ["collect", "store", "delete"]
 
 agreed(activity, _, _) if activity.recipient.kind == "subject"
 
@@ -114,33 +115,34 @@ reused_as_agreed(_, entry) if {
 
 # METADATA
 # description: what the tests of this topic have against an activity
-refusal(activity, entry, wanted) := {reason |
-	some item in activity.items
-	rule := against(item.category, activity, entry, wanted)
-	some id in rule
-	reason := {"rule": id, "field": [item.source, item.field], "remedy": remedy(id)}
-}
+refusal(activity, entry, wanted) := union({
+	{{"rule": "CR-02", "field": [item.source, item.field], "remedy": {"omit": true}} |
+		not clean(activity, wanted)
+		some item in activity.items
+		data.guard.floor.categories[item.category].forbidden
+	},
+	(misused("CR-07", activity, entry, wanted) | misused("CR-09", activity, entry, wanted)),
+})
 
 # METADATA
-# description: the rules that a category breaks
-against(category, activity, _, wanted) := {"CR-02"} if {
-	not clean(activity, wanted)
-	data.guard.floor.categories[category].forbidden
-}
-
-against("credit_report", activity, entry, wanted) := {rule |
+# description: the credit reports of an activity that a rule of agreed purposes is against
+misused(rule, activity, entry, wanted) := {reason |
 	not agreed(activity, entry, wanted)
-	some rule in array.concat(
-		[id | some id in ["CR-07"]; not queried_for_reason(activity)],
-		[id | some id in ["CR-09"]; not reused_as_agreed(activity, entry)],
-	)
+	not agreed_by(rule, activity, entry)
+	some item in activity.items
+	item.category == "credit_report"
+	reason := {
+		"rule": rule,
+		"field": [item.source, item.field],
+		"remedy": {"purposes": sort(data.guard.floor.report_purposes)},
+	}
 }
 
 # METADATA
-# description: forbidden items have to go; a report has its purposes
-remedy(rule) := {"omit": true} if {
-	rule == "CR-02"
-} else := {"purposes": sort(data.guard.floor.report_purposes)}
+# description: whether a rule of agreed purposes has nothing against an activity
+agreed_by("CR-07", activity, _) if queried_for_reason(activity)
+
+agreed_by("CR-09", activity, entry) if reused_as_agreed(activity, entry)
 
 # METADATA
 # title: Adverse data for five years
@@ -182,7 +184,6 @@ unclocked(source, activity, treated) if {
 # METADATA
 # description: why adverse data is not had
 undated(activity, treated) := {reason |
-	treated.adverse
 	some source in activity.items
 	source.field == null
 	unclocked(source, activity, treated)

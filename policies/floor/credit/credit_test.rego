@@ -31,11 +31,12 @@ test_cr_02_deny_blood_type_column_in_credit_file_even_with_consent if {
 				s.form({"items": s.writing(["identity", category])}),
 				s.activity({"operation": "store", "items": s.writing(["identity", category])}),
 				s.activity({"items": s.reading(["identity", category])}),
+				s.activity({"operation": "process", "items": s.reading(["identity", category])}),
 			] {
 				answers := data.guard.floor.decision with input as {"activities": [asked]}
 					with data.guard.profile as institution(kind, category)
 				not answers[0].allow
-				{"rule": "CR-02", "field": ["t", category], "remedy": {"omit": true}} in answers[0].reasons
+				answers[0].reasons == {{"rule": "CR-02", "field": ["t", category], "remedy": {"omit": true}}}
 			}
 			verdicts := data.guard.floor.consent
 				with input as {"consents": [s.signed({"categories": ["identity", category]})]}
@@ -144,6 +145,12 @@ test_cr_05_adverse_data_without_a_clock_is_not_had if {
 	}
 }
 
+test_cr_05_says_nothing_of_adverse_data_that_is_not_needed_anyway if {
+	items := [s.source({"facts": []}), s.field("identity"), s.field("adverse")]
+	asked := s.activity({"purpose": "marketing", "actor": {"roles": ["marketer"]}, "items": items})
+	s.spoke(s.decide(asked, "bank")) == {"PI-02"}
+}
+
 test_cr_05_a_clock_is_asked_of_each_source_of_its_own if {
 	items := array.concat(s.reading(["adverse"]), [
 		s.source({"source": "u", "facts": []}),
@@ -196,9 +203,8 @@ test_cr_07_deny_clerk_looks_up_neighbour_marketing_list_check if {
 		answer := s.decide(s.activity({"items": s.reading(["identity", "credit_report"])}), kind)
 		not answer.allow
 		"CR-07" in s.spoke(answer)
-		some reason in answer.reasons
-		reason.field == ["t", "credit_report"]
-		"loan_underwriting" in reason.remedy.purposes
+		{reason.field | some reason in answer.reasons} == {["t", "credit_report"]}
+		{reason.remedy.purposes | some reason in answer.reasons} == {sort(data.guard.floor.report_purposes)}
 	}
 	ticked := s.record({
 		"purposes": ["loan_underwriting"],
@@ -208,6 +214,24 @@ test_cr_07_deny_clerk_looks_up_neighbour_marketing_list_check if {
 	verdict := s.judge(ticked, "bank")
 	s.scope(verdict) == [["use"], ["identity"]]
 	verdict.reasons == {{"rule": "CR-07", "remedy": {"consent": {"written": true, "category": "credit_report"}}}}
+}
+
+test_a_report_is_kept_for_no_reason_of_inquiry if {
+	asked := s.activity({"operation": "store", "items": s.writing(["credit_report"])})
+	answer := s.decide(asked, "bank")
+	answer.allow
+	written("credit_report", "CR-07") in s.rows(answer)
+}
+
+test_a_report_is_processed_and_passed_on_for_its_reasons_only if {
+	every change in [
+		{"operation": "process"},
+		{"operation": "transmit", "recipient": {"kind": "handler", "id": "x"}},
+		{"operation": "disclose", "recipient": {"kind": "public"}},
+	] {
+		asked := s.activity(object.union({"items": s.reading(["credit_report"])}, change))
+		s.spoke(s.decide(asked, "bank")) == {"CR-07", "CR-09"}
+	}
 }
 
 test_cr_07_not_bound if {

@@ -24,7 +24,7 @@ of_category(category, activity, entry, basis) := shown(mode, class, need(categor
 	mode := entry.categories[category]
 	class := data.guard.floor.categories[category]
 	not class.open
-	catalogue.listed(class, activity, entry)
+	catalogue.listed(class, entry)
 }
 
 # METADATA

@@ -73,6 +73,19 @@ test_a_purpose_that_needs_the_masked_value_never_shows_the_whole if {
 	answer.reads.t.contact == {"mask": {"with": "phone", "if": covered("contact")}, "rule": "PI-05"}
 }
 
+test_a_purpose_that_needs_the_identity_number_masked_never_shows_the_whole if {
+	answer := s.decide(
+		s.activity({
+			"purpose": "collection",
+			"actor": {"roles": ["collector"]},
+			"items": s.reading(["identity_number"]),
+		}),
+		"bank",
+	)
+	answer.allow
+	answer.reads.t.identity_number == {"mask": {"with": "id18", "if": "always"}, "rule": "PI-02"}
+}
+
 test_a_duty_that_needs_the_masked_value_shows_it_to_all if {
 	asked := s.activity({
 		"purpose": "licence_review",
@@ -121,6 +134,13 @@ test_keys_and_technical_fields_are_shown if {
 		answer.allow
 		answer.reads.t[category] == {"reveal": "always"}
 	}
+}
+
+test_a_purpose_may_list_a_key if {
+	own := {"kind": "bank", "purposes": {"service": {"basis": ["consent"], "categories": ["pseudonym"]}}}
+	asked := s.activity({"items": s.reading(["pseudonym"])})
+	answers := data.guard.floor.decision with input as {"activities": [asked]} with data.guard.profile as own
+	answers[0].reads.t.pseudonym == {"reveal": "always"}
 }
 
 test_counting_persons_needs_no_field if {

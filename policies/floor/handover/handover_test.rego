@@ -26,7 +26,7 @@ test_pi_13_allow_share_name_phone_with_named_insurer_separate_tick if {
 			answer := s.decide(asked, kind)
 			answer.allow
 			{treatment.rule | some treatment in answer.reads.t} == {"PI-13"}
-			answer.reads.t.contact.reveal == separate("contact", "PI-13")
+			answer.reads.t.identity.reveal == separate("identity", "PI-13")
 		}
 		verdict := s.judge(
 			s.record({"separate": true, "recipient": "insurer-1", "operations": ["provide"]}),
@@ -50,9 +50,11 @@ test_pi_13_deny_share_with_our_partners_under_one_general_consent if {
 }
 
 test_a_consent_to_providing_names_the_recipient if {
-	verdict := s.judge(s.record({"operations": ["provide"], "separate": true}), "bank")
-	not verdict.valid
-	verdict.reasons == {{"rule": "PI-13", "remedy": {"recipient": true}}}
+	every recipient in [null, ""] {
+		verdict := s.judge(s.record({"operations": ["provide"], "separate": true, "recipient": recipient}), "bank")
+		not verdict.valid
+		verdict.reasons == {{"rule": "PI-13", "remedy": {"recipient": true}}}
+	}
 }
 
 test_a_separate_consent_that_is_only_asserted_hands_nothing_over if {
@@ -96,7 +98,7 @@ test_pi_16_deny_bank_publishes_debtor_list_on_web_page if {
 		"bank",
 	)
 	not answer.allow
-	"PI-16" in s.spoke(answer)
+	{"rule": "PI-16", "remedy": {"consent": {"separate": true}}} in answer.reasons
 	every kind in s.bound("PI-16") {
 		verdict := s.judge(s.record({"operations": ["disclose"]}), kind)
 		not verdict.valid

@@ -95,24 +95,8 @@ sound(entry) if entry.bases == ["consent"]
 # METADATA
 # description: what the tests of this topic have against an activity
 refusal(activity, entry) := union({
-	{{"rule": "PI-02", "remedy": {"purposes": fit}} |
-		not open(activity, entry)
-		fit := fitting(activity)
-		count(fit) > 0
-	},
-	{{"rule": "PI-02"} |
-		not open(activity, entry)
-		count(fitting(activity)) == 0
-	},
-	{{"rule": "PI-03", "remedy": {"bases": bases}} |
-		not basis(activity, entry)
-		bases := carrying(entry)
-		count(bases) > 0
-	},
-	{{"rule": "PI-03"} |
-		not basis(activity, entry)
-		count(carrying(entry)) == 0
-	},
+	{{"rule": "PI-02", "remedy": {"purposes": fitting(activity)}} | not open(activity, entry)},
+	{{"rule": "PI-03", "remedy": {"bases": carrying(entry)}} | not basis(activity, entry)},
 })
 
 # METADATA

@@ -52,7 +52,7 @@ test_an_unknown_purpose_is_told_what_it_could_be if {
 
 test_nothing_fits_an_institution_of_no_kind if {
 	answer := s.decide(s.officer({"purpose": "gossip"}), "church")
-	answer.reasons == {{"rule": "OP-01"}}
+	answer.reasons == {{"rule": "OP-01", "remedy": {"purposes": []}}}
 }
 
 test_a_purpose_is_open_to_its_own_kinds if {

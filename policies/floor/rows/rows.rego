@@ -118,12 +118,12 @@ fact("adverse_ended_on", activity) := credit.recent(activity)
 # METADATA
 # description: the grants that the categories written to a source need, each once
 written(item, activity, basis, treated) := [condition |
-	activity.operation != "delete"
 	categories := {field.category |
 		some field in activity.items
 		field.role == "write"
 		field.source == item.source
 		treated[field.category]
+		not data.guard.floor.categories[field.category].open
 	}
 	some category in categories
 	condition := fields.need(category, activity, basis)

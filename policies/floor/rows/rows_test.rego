@@ -112,6 +112,19 @@ test_a_case_binds_who_hands_data_over if {
 	{"relation": "assigned_case", "rule": "PI-02"} in s.rows(answer)
 }
 
+test_a_person_has_no_cases if {
+	answer := s.decide(
+		s.activity({
+			"purpose": "post_loan_management",
+			"recipient": {"kind": "subject"},
+			"items": s.reading(["loan"]),
+		}),
+		"bank",
+	)
+	answer.allow
+	not {"relation": "assigned_case", "rule": "PI-02"} in s.rows(answer)
+}
+
 # --- PI-10
 
 test_pi_10_allow_backup_job_copies_frozen_row_security if {
@@ -170,8 +183,9 @@ test_pi_06_allow_report_made_before_withdrawal_kept_as_record if {
 	every kind in s.bound("PI-06") {
 		answer := s.decide(deletion({}), kind)
 		answer.allow
-		{"grant": {"ended": true}, "rule": "PI-06"} in s.rows(answer)
+		s.rows(answer) == {{"grant": {"ended": true}, "rule": "PI-06"}, frozen}
 		{what | some what in answer.writes.t} == {"keep"}
+		answer.reasons == set()
 	}
 }
 
@@ -206,8 +220,12 @@ test_what_is_written_must_be_covered_category_by_category if {
 	items := s.writing(["identity", "location", "pseudonym"])
 	answer := s.decide(s.activity({"operation": "store", "items": items}), "bank")
 	answer.allow
-	{"grant": {"category": "identity"}, "rule": "PI-05"} in s.rows(answer)
-	{"grant": {"category": "location", "separate": true, "assurance": "observed"}, "rule": "PI-19"} in s.rows(answer)
+	s.rows(answer) == {
+		{"grant": {}, "rule": "OP-01"},
+		{"grant": {"category": "identity"}, "rule": "PI-05"},
+		{"grant": {"category": "location", "separate": true, "assurance": "observed"}, "rule": "PI-19"},
+		{"fact": "adverse_ended_on", "operator": "ge", "ago": "P5Y", "or_absent": true, "rule": "CR-05"},
+	}
 	answer.writes.t == {"identity": "keep", "location": "keep", "pseudonym": "keep"}
 }
 
