@@ -121,24 +121,38 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 _NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "joins": "a join",
-        "laterals": "a lateral table",
+        "joins": "A join",
+        "laterals": "A lateral table",
         "distinct": "DISTINCT",
-        "hint": "a hint",
+        "hint": "A hint",
         "with_": "WITH",
-        "windows": "a window",
+        "windows": "A window",
         "qualify": "QUALIFY",
         "into": "INTO",
-        "locks": "a row lock",
+        "locks": "A row lock",
         "indexed": "INDEXED BY",
-        "sample": "a sample",
+        "sample": "A sample",
         "pivots": "PIVOT",
-        "query": "a subquery",
+        "query": "A subquery",
         "field": "IN over a table",
-        "columns": "column names of a table alias",
-        "catalog": "a database name before the schema",
+        "columns": "A list of column names behind a table",
+        "catalog": "A name before the schema",
     }
 )
+"""Arguments that are not let through, as a reader knows them."""
+
+_KINDS: Final[Mapping[type[object], str]] = MappingProxyType(
+    {
+        exp.Query: "A subquery is not built yet.",
+        exp.SubqueryPredicate: "A subquery is not built yet.",
+        exp.Collate: "COLLATE is not built: a column compares as its table says.",
+        exp.Window: "A window is not built yet.",
+        exp.Filter: "FILTER is not built yet: use CASE inside the aggregate.",
+        exp.Glob: "GLOB is not built yet: use LIKE.",
+        exp.Tuple: "A list of values stands behind IN only.",
+    }
+)
+"""Nodes that are not let through, as a reader knows them."""
 
 
 def check(tree: exp.Expr, dialect: Dialect, additions: int) -> None:
@@ -181,7 +195,7 @@ def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[ex
         if value is None or value == []:
             continue
         if key not in allowed:
-            raise sql_refused(f"{_NAMES.get(key, f'{kind.__name__} with {key!r}')} is not built yet.".capitalize())
+            raise sql_refused(f"{_NAMES.get(key, f'{kind.__name__} with {key!r}')} is not built yet.")
         if isinstance(value, exp.Expr):
             children.append(value)
         elif isinstance(value, list) and all(isinstance(part, exp.Expr) for part in value):
@@ -192,12 +206,11 @@ def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[ex
 
 
 def _not_listed(node: exp.Expr) -> Refused:
+    for kind, said in _KINDS.items():
+        if isinstance(node, kind):
+            return sql_refused(said)
     if isinstance(node, exp.Func):
-        return Refused.own("GUARD-SQL-FUNCTION", f"{type(node).__name__} is not on the list.")
-    if isinstance(node, exp.Query):
-        return sql_refused("A subquery is not built yet.")
-    if isinstance(node, exp.Collate):
-        return sql_refused("COLLATE is not built: columns compare as the table says.")
+        return Refused.own("GUARD-SQL-FUNCTION", f"{type(node).sql_name().lower()} is not on the list.")
     return sql_refused(f"{type(node).__name__} is not built yet.")
 
 

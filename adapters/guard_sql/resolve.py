@@ -170,7 +170,9 @@ class _Scope:
                 and fold(schema.name) == fold(self._table.schema)
             )
         if not right:
-            raise Refused.own("GUARD-SQL-COLUMN", _about("The table of a column", table))
+            raise Refused.own(
+                "GUARD-SQL-COLUMN", "A column is qualified by another name than the table's (or its alias)."
+            )
 
     # --- clauses ----------------------------------------------------------------------------------
 
@@ -219,11 +221,7 @@ class _Scope:
     def _term(self, term: exp.Expr, clause: Clause) -> None:
         """A term of GROUP BY or ORDER BY: a position, an output's name, or an expression."""
         meant = self._meant(term, clause)
-        if meant is None:
-            self._visit(term, clause, aggregate=False)
-        else:
-            term = self._stand_in(term, meant, clause)
-        bare = term
+        bare = self._visit(term, clause, aggregate=False) if meant is None else self._stand_in(term, meant, clause)
         while isinstance(bare, exp.Paren | exp.Neg):
             bare = bare.this
         if isinstance(bare, exp.Literal) and not bare.is_string:
@@ -261,10 +259,10 @@ class _Scope:
 
     # --- expressions ------------------------------------------------------------------------------
 
-    def _visit(self, node: exp.Expr, clause: Clause, *, aggregate: bool, alone: bool = False) -> None:
+    def _visit(self, node: exp.Expr, clause: Clause, *, aggregate: bool, alone: bool = False) -> exp.Expr:
+        """Settles the names below a node; returns what stands in its place afterwards."""
         if isinstance(node, exp.Column):
-            self._column(node, clause, aggregate=aggregate, alone=alone)
-            return
+            return self._column(node, clause, aggregate=aggregate, alone=alone)
         if self._is_aggregate(node):
             if aggregate or clause in ("where", "group"):
                 raise sql_refused(_AGGREGATE)
@@ -275,13 +273,14 @@ class _Scope:
             raise sql_refused(_JOINED)
         for child in list(node.iter_expressions()):
             self._visit(child, clause, aggregate=aggregate)
+        return node
 
     def _is_aggregate(self, node: exp.Expr) -> bool:
         if isinstance(node, exp.Anonymous):
             return self._dialect.unnamed.get(node.name.lower(), False)
         return type(node) in self._dialect.aggregates
 
-    def _column(self, node: exp.Column, clause: Clause, *, aggregate: bool, alone: bool) -> None:
+    def _column(self, node: exp.Column, clause: Clause, *, aggregate: bool, alone: bool) -> exp.Expr:
         self._qualified(node)
         name = node.this
         if not isinstance(name, exp.Identifier):
@@ -293,14 +292,14 @@ class _Scope:
                 raise Refused.own("GUARD-SQL-COLUMN", _about("The column", name, text_trap=True))
             if aggregate and any(self._is_aggregate(part) for part in meant.walk()):
                 raise sql_refused(_AGGREGATE)
-            self._stand_in(node, meant, clause)
-            return
+            return self._stand_in(node, meant, clause)
         node.set("this", exp.to_identifier(field, quoted=True))
         node.set("table", exp.to_identifier(ALIAS, quoted=True))
         node.set("db", None)
         self._use(field, "aggregate" if aggregate else "read" if clause == "select" else "filter")
         if not alone:
             self._inside.add(field)
+        return node
 
     def _stand_in(self, node: exp.Expr, meant: exp.Expr, clause: Clause) -> exp.Expr:
         """Puts a copy of an output's expression in the place of its name or position."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from sqlglot import ErrorLevel, exp
-from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from guard.errors import Refused
@@ -75,13 +75,14 @@ def read(sql: str, dialect: Dialect, spelt: frozenset[str]) -> Reading:
 
 def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Select:
     """The tree of exactly one SELECT, or a refusal: nothing is repaired."""
-    try:
-        # The enum: as a string the level is ignored by some builds.
-        trees = dialect.engine.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql)
-    except (SqlglotError, RecursionError):
-        raise sql_refused("It cannot be read.") from None
-    except Exception:  # noqa: BLE001  sqlglot fails with any error on odd input; its text quotes the statement
-        raise sql_refused("It cannot be read.") from None
+    trees: list[exp.Expr | None] | None = None
+    # The enum: as a string the level is ignored by some builds.
+    parser = dialect.engine.parser(error_level=ErrorLevel.RAISE)
+    with suppress(Exception):  # sqlglot fails with any error on odd input
+        trees = parser.parse(tokens, sql)
+    if trees is None:
+        # Raised outside the handler: the parser's error quotes the statement, and would stay in __context__.
+        raise sql_refused("It cannot be read.")
     if len(trees) != 1 or type(trees[0]) is not exp.Select:
         raise sql_refused("Only a plain SELECT over one table is built so far.")
     return trees[0]
@@ -89,10 +90,9 @@ def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Select:
 
 def tokenise(sql: str, dialect: Dialect) -> list[Token]:
     """The tokens of a text."""
-    try:
+    with suppress(Exception):
         return dialect.engine.tokenize(sql)
-    except (SqlglotError, RecursionError):
-        raise sql_refused("It cannot be read.") from None
+    raise sql_refused("It cannot be read.")
 
 
 def _tokens(sql: str, dialect: Dialect) -> list[Token]:

@@ -245,7 +245,9 @@ class Permitted:
             if any(one is None and not away for one, away in zip(keys, absent, strict=True)):
                 continue
             columns = [one.column for one in entry.subjects.values()]
-            if self.facts.subject is not None and not any(self.same(source, row, column, self.facts.subject) for column in columns):
+            if self.facts.subject is not None and not any(
+                self.same(source, row, column, self.facts.subject) for column in columns
+            ):
                 continue
             if self.holds(source, row, condition):
                 kept.append(row)
@@ -270,7 +272,9 @@ class Permitted:
                 return self.same(source, row, next(iter(entry.subjects.values())).column, self.facts.actor)
             case RelationCondition():
                 return any(
-                    key(case["customer_id"]) == keys[0] and case["officer"] == self.facts.actor and case["status"] == "open"
+                    key(case["customer_id"]) == keys[0]
+                    and case["officer"] == self.facts.actor
+                    and case["status"] == "open"
                     for case in self.data.loan_case
                 )
             case FactCondition():
@@ -285,9 +289,7 @@ class Permitted:
         ]
 
         def live(one: Record) -> bool:
-            return bool(
-                one["valid_from"] <= facts.seconds < one["valid_until"] and one["withdrawn_at"] is None
-            )
+            return bool(one["valid_from"] <= facts.seconds < one["valid_until"] and one["withdrawn_at"] is None)
 
         def good(one: Record) -> bool:
             covered = self.data.scopes.get(one["scope"], set())
@@ -315,7 +317,10 @@ class Permitted:
         if condition.ago is not None:
             if not isinstance(value, str) or not _iso(value, whole=entry.fields[column].type == "date"):
                 return False
-            wanted, value = Period.parse(condition.ago).before(date.fromisoformat(self.facts.date)).isoformat(), value[:10]
+            wanted, value = (
+                Period.parse(condition.ago).before(date.fromisoformat(self.facts.date)).isoformat(),
+                value[:10],
+            )
         if isinstance(wanted, str) != isinstance(value, str):
             return False
         return {
