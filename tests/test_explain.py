@@ -72,9 +72,10 @@ def test_two_edits_where_the_second_rule_speaks_only_after_the_first(bank: Relea
     assert len(found) == 2
 
 
-def test_no_change_is_offered_where_none_helps(bank: Release, reading: Activity) -> None:
-    published = replace(reading, operation="disclose", recipient=Recipient(kind="public"))
-    assert smallest(bank, published) is None
+def test_no_change_is_offered_where_none_helps(reading: Activity) -> None:
+    reasons = (Reason(rule="PI-02", remedy=Remedy(purposes=("a", "b"), unit=True)), Reason(rule="OP-06"))
+    denial = Decision(id="0", allow=False, reasons=reasons)
+    assert counterfactual.smallest(reading, denial, lambda tried: [denial for _ in tried]) is None
 
 
 def test_leaving_a_field_out_leaves_something() -> None:
