@@ -72,6 +72,7 @@ DOCUMENTS = [
     Mistake("guard.yaml", "directory: register", "directory: bank.db", "not a folder"),
     Mistake("guard.yaml", "directory: register", "directory: none/register", "does not exist"),
     Mistake("guard.yaml", "key_file: register.key", "key_file: guard.yaml", "chmod 600"),
+    Mistake("guard.yaml", "key_file: register.key", "key_file: .", "is not a file"),
     Mistake("guard.yaml", "batch: 256 ", "batch: 0 ", "limits.batch"),
     Mistake("guard.yaml", "itemise: 1000", "itemise: 100", "batch (256) is more than itemise (100)", "batch: 256"),
     Mistake("guard.yaml", "limits:\n", "limits:\n  fuel: 100000\n", "GUARD-ENGINE-FUEL", "limits:\n"),
@@ -284,6 +285,34 @@ def test_the_key_is_its_owners_alone_and_not_lost(folder):
     (folder / "register.key").unlink()
     path = folder / "guard.yaml"
     expect(folder, path, line_of(path, "key_file:"), "is missing")
+
+
+def test_a_dialect_without_a_witness_is_named(folder):
+    path = folder / "guard.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("sqlite:///bank.db", "mysql://localhost/bank"), encoding="utf-8")
+    expect(folder, path, line_of(path, "mysql:"), "no parser of the database itself", "warnings")
+
+
+def test_what_no_consent_cures_is_no_purpose_of_an_agency(shipped_folders, tmp_path):
+    folder = shutil.copytree(shipped_folders[agency], tmp_path / "agency")
+    path = folder / "profile.yaml"
+    own = "purposes: {faith: {basis: [consent], categories: [religion]}}"
+    path.write_text(path.read_text(encoding="utf-8").replace("purposes: {}", own), encoding="utf-8")
+    expect(folder, path, line_of(path, own), "CR-02")
+
+
+def test_data_that_does_not_fit_into_memory_is_found_before_the_program_starts(folder):
+    sources = {
+        "guard/institution/institution.rego": b"package guard.institution\n\ndecision := []\n\nconsent := []\n",
+        "guard/institution/data.json": json.dumps({"list": ["x" * 100] * 30_000}).encode(),
+    }
+    module = bundle.read(shipped.wasm()).wasm
+    (folder / "institution.tar.gz").write_bytes(bundle.assemble("institution", sources, module))
+    path = folder / "guard.yaml"
+    text = path.read_text(encoding="utf-8").replace("limits:\n", "limits:\n  memory: 1048576\n")
+    path.write_text(text.replace("  # institution: institution.tar.gz", "  institution: institution.tar.gz"))
+    expect(folder, path, line_of(path, "  floor: builtin"), "raise the bound")
 
 
 def test_a_guard_yaml_that_is_not_there_is_a_problem(tmp_path):

@@ -12,7 +12,7 @@ from guard.documents import Document
 from guard.engine import bundle, shipped
 from guard.engine.bundle import Bundle
 from guard.engine.embedded import Bounds, Embedded
-from guard.errors import ConfigError, Problem, Refused
+from guard.errors import ConfigError, Refused
 from guard.model import Activity, ActorFacts, Declared, Recipient
 from guard.wire import canonical, ordered
 
@@ -61,21 +61,16 @@ def start(loaded: Loaded, profile: Profile, bundles: Sequence[Bundle], found: Fi
             layer = next((given.layer for given in bundles if one.file.endswith(given.layer)), "")
             found.errors.append(loaded.document.problem(("layers", layer), one.message, one.remedy))
         return
-    except Refused as refused:
-        found.errors.append(_limit(loaded, "the policies cannot start", refused))
-        return
     try:
         question = canonical({"activities": [_everything(loaded)]})
         for given in bundles:
             engine.evaluate(given.layer, "decision", question)
     except Refused as refused:
-        found.errors.append(_limit(loaded, "the policies do not answer for all of the catalogue at once", refused))
+        message = f"the policies do not answer for all of the catalogue at once: {refused}"
+        remedy = "raise the limit, or mend the policies"
+        found.errors.append(loaded.document.problem(("limits",), message, remedy))
     finally:
         engine.close()
-
-
-def _limit(loaded: Loaded, message: str, refused: Refused) -> Problem:
-    return loaded.document.problem(("limits",), f"{message}: {refused}", "raise the limit, or mend the policies")
 
 
 def _everything(loaded: Loaded) -> Activity:
