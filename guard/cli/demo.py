@@ -43,11 +43,12 @@ def demo(
         played = stack.enter_context(closing(tour.Tour(guard)))
         if not json:
             show.out.print(show.plain(guard.describe()), style="dim")
+        shown: list[str] = []
         for step in played.steps():
             if json:
                 show.json_line(step)
             else:
-                _print(step)
+                _print(step, shown)
         if folder is not None and not json:
             show.out.print(show.plain(f"The bank, its guard.yaml and its register are in {place}."))
     return 0
@@ -62,7 +63,8 @@ def _folder(folder: Path | None, stack: ExitStack) -> Path:
     return folder
 
 
-def _print(step: tour.Step) -> None:
+def _print(step: tour.Step, shown: list[str]) -> None:
+    """Prints a step; `shown` remembers that the long form of a grant condition was printed once."""
     style = _STYLE[step.outcome]
     detail = step.detail
     show.out.print()
@@ -71,7 +73,11 @@ def _print(step: tour.Step) -> None:
     if step.sql is not None:
         _statement("the program wrote", step.sql.before)
         if step.sql.after is not None:
-            _statement("the database ran", step.sql.after)
+            short, grant = abridged(step.sql.after)
+            _statement("the database ran", short)
+            if grant and not shown:
+                shown.append(grant)
+                _statement("where GRANT(category) stands for", grant)
     show.out.print(f"[bold {style}]{step.outcome.upper()}[/]  {step.rows} rows" + _entry(detail.entry))
     for rule, clause in detail.clauses.items():
         show.out.print(show.plain(f"  {rule}  {clause}: {detail.sentences[rule]}"))
@@ -79,6 +85,35 @@ def _print(step: tour.Step) -> None:
         show.out.print(show.plain(f"  → {remedy}"), style="green")
     if detail.sample:
         _rows(detail.columns, detail.sample, step.rows)
+
+
+_GRANT: Final = 'EXISTS (SELECT 1 FROM "main".guard_grant'
+
+
+def abridged(sql: str) -> tuple[str, str | None]:
+    """The statement with each condition on grants as GRANT(category), and the first such condition in full.
+
+    For reading only: the condition stands once for every category, and is what makes the text long.
+    """
+    made, first, rest = "", None, sql
+    while (start := rest.find(_GRANT)) >= 0:
+        end = _closing(rest, start + len("EXISTS "))
+        condition = rest[start:end]
+        category = condition.partition("s.category = '")[2].partition("'")[0]
+        separate = ", separate" if "g.separate = 1" in condition else ""
+        made += rest[:start] + f"GRANT({category or 'any'}{separate})"
+        first, rest = first or condition, rest[end:]
+    return made + rest, first
+
+
+def _closing(text: str, start: int) -> int:
+    """The place after the bracket that closes the one at `start`."""
+    depth = 0
+    for place in range(start, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
+        if depth == 0:
+            return place + 1
+    return len(text)
 
 
 def _entry(entry: int | None) -> str:
