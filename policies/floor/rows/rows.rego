@@ -125,7 +125,7 @@ written(item, activity, basis, treated) := [condition |
 		treated[field.category]
 		not data.guard.floor.categories[field.category].open
 	}
-	some category in categories
+	some category in sort(categories)
 	condition := fields.need(category, activity, basis)
 	condition != "always"
 ]
