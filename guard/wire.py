@@ -147,7 +147,8 @@ def check_activity(made: Activity) -> None:
         )
     if made.time.seconds % 60 or not 0 <= made.time.hour < 24:
         raise Refused.own("GUARD-ACTIVITY", "The time is not a whole minute.")
-    if not unicodedata.is_normalized("NFC", canonical(made).decode()):
+    text = canonical(made)
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text.decode()):
         raise Refused.own("GUARD-ACTIVITY", "A text is not in Unicode NFC.")
 
 

@@ -86,6 +86,16 @@ def test_a_question_that_is_no_json_gets_no_decision(engine: Embedded) -> None:
     assert engine.evaluate("floor", "decision", ASK) == ANSWER
 
 
+def test_the_short_way_into_the_module_is_the_long_way(engine: Embedded) -> None:
+    with engine._pools["floor"].borrowed() as instance:
+        for document in (ASK, b'{"activities":[]}', b"{}"):
+            short = instance.evaluate("guard/floor/decision", document)
+            heap = -(-(instance._heap + len(document)) // 8) * 8
+            arguments = (0, instance.entrypoints["guard/floor/decision"], instance._data, instance._heap, len(document))
+            instance._write(instance._heap, document)
+            assert instance._text_of(instance._run("opa_eval", *arguments, heap, 0)) == short
+
+
 # --- Loading --------------------------------------------------------------------------------------
 
 
@@ -179,6 +189,8 @@ def module(**parts: str) -> bytes:
         (module(start="(func $s unreachable) (start $s)"), "cannot be started"),
         (module(start="(func $s (loop br 0)) (start $s)"), "cannot be started (error while executing"),
         (module(start="(memory 1)"), "not a Wasm module"),
+        (module().replace(b"opa_eval", b"opa_evil"), "does not export opa_eval"),
+        (module().replace(b"opa_free", b"opa_fee_"), "does not export opa_free"),
         (module(start="(table 200000 funcref)"), "cannot be started"),
     ],
 )

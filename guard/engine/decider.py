@@ -1,6 +1,6 @@
 """From activities to decisions: all layers asked, checked, merged, remembered.
 
-The key of a decision is a hash over the digests of policies, profile and catalogue and the canonical JSON of
+The key of a decision is the SHA-256 over the digests of policies, profile and catalogue and the canonical JSON of
 the activity without its id. It is bytes, never Python values, for which `1`, `True` and `1.0` are one key;
 the activity carries its minute, so nothing is remembered past it. Equal activities of one call are asked once.
 """
@@ -40,7 +40,7 @@ class Decider:
             raise Misuse(f"The engine has no layer {', '.join(sorted(missing))}.")
         policies = {name: engine.digests[name] for name in sorted(engine.digests)}
         self.judged = "sha256:" + hashlib.sha256(_encode([sorted(self._layers), policies])).hexdigest()
-        self._base = hashlib.blake2b(_encode([self.judged, catalogue_digest]), digest_size=32)
+        self._base = hashlib.sha256(_encode([self.judged, catalogue_digest]))
 
     @property
     def engine(self) -> Engine:
