@@ -459,7 +459,7 @@ def problems(error: ValidationError, document: Document, kind: type[BaseModel]) 
         place = detail["loc"]
         if detail["type"] == "union_tag_invalid":
             # pydantic points at the whole part; what is wrong is its tag.
-            place = (*place, str(detail["ctx"]["discriminator"]).strip("'"))
+            place = (*place, str(detail.get("ctx", {}).get("discriminator")).strip("'"))
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, Inconsistent):
             found += [document.problem((*place, *one.place), one.message, one.remedy) for one in cause.findings]

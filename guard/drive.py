@@ -23,9 +23,11 @@ class Database(Protocol):
 
     def fetch(self, size: int) -> list[enforce.Row]:
         """The next rows of it, empty at the end."""
+        ...
 
     def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
         """For whom of `subjects` a row of `source` fulfils the condition."""
+        ...
 
 
 def drive(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from guard import clock, context, drive, enforce
 from guard.config import Settings
@@ -15,13 +15,6 @@ from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, R
 from guard.register.entry import Draft
 from guard.register.register import Register
 from guard.release import Release, load
-
-
-class Plan(enforce.Plan, Protocol):
-    """A planned statement of an adapter."""
-
-    def apply(self, decision: Decision | None) -> enforce.Guarded:
-        """The statement that reaches only what the decision permits."""
 
 
 class Guard:
@@ -174,10 +167,10 @@ class Guard:
     def read(
         self,
         acting: context.Acting,
-        plan: Plan,
+        plan: enforce.Plan,
         parameters: Any,
         database: drive.Database,
-        apply: Callable[[Plan, Decision], enforce.Guarded],
+        apply: Callable[[Decision], enforce.Guarded],
         *,
         method: str = "sql",
     ) -> Iterator[list[enforce.Row]]:
@@ -207,7 +200,7 @@ class Guard:
             messages=release.messages,
         )
         limits = enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
-        road = enforce.read(attempt, lambda decision: apply(plan, decision), acting.outcomes.append, limits)
+        road = enforce.read(attempt, apply, acting.outcomes.append, limits)
         return drive.drive(
             road,
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],

@@ -63,7 +63,7 @@ def _treatment(a: Treatment, b: Treatment) -> Treatment:
 
 
 def _write(a: Write, b: Write) -> Write:
-    return max(a, b, key=_STRICTNESS.index)
+    return _STRICTNESS[max(_STRICTNESS.index(a), _STRICTNESS.index(b))]
 
 
 def merge_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
@@ -84,6 +84,6 @@ def _verdict_pair(a: Verdict, b: Verdict) -> Verdict:
 
 def _common(a: Scope, b: Scope) -> Scope:
     return Scope(
-        operations=tuple(sorted({*a.operations} & {*b.operations})),
-        categories=tuple(sorted({*a.categories} & {*b.categories})),
+        operations=tuple(one for one in a.operations if one in b.operations),
+        categories=tuple(one for one in a.categories if one in b.categories),
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from guard.demo import tour
 from guard.config import Settings
+from guard.demo import tour
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

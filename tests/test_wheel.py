@@ -36,7 +36,8 @@ def test_policies_data_and_types_are_in_the_wheel(wheel: Path) -> None:
         names = set(archive.namelist())
         bundle = archive.open("guard/policies/floor.wasm.tar.gz")
         with tarfile.open(fileobj=bundle) as packed:
-            assert {".manifest", "policy.wasm", "guard/floor/floor.rego"} <= {name.strip("/") for name in packed.getnames()}
+            inside = {name.strip("/") for name in packed.getnames()}
+    assert {".manifest", "policy.wasm", "guard/floor/floor.rego"} <= inside
     assert {
         "guard/py.typed",
         "guard_sql/py.typed",

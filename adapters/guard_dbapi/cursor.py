@@ -10,6 +10,7 @@ import guard_sql
 from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
+from guard.model import Decision
 from guard_dbapi.raw import Raw, Statement
 
 if TYPE_CHECKING:
@@ -86,14 +87,14 @@ class GuardedCursor:
         self._statement = statement = self._raw.statement()
         columns: tuple[str, ...] = ()
 
-        def apply(plan: guard_sql.Plan, decision: Any) -> guard_sql.Guarded:
+        def apply(decision: Decision | None) -> guard_sql.Guarded:
             nonlocal columns
             guarded = self._cache.apply(plan, decision)
             columns = guarded.columns
             return guarded
 
         if plan.public:
-            self._batches = self._public(apply(plan, None), statement, parameters)
+            self._batches = self._public(apply(None), statement, parameters)
         else:
             self._batches = self._guard.read(self._guard.current(), plan, parameters, statement, apply)
         self._rows.extend(next(self._batches, ()))

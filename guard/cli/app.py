@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort:
         return MISUSE
     except TyperException as error:
-        error.show()
+        show.failure(f"{error.format_message()} See guard --help.")
         return MISUSE
     except ConfigError as error:
         show.problems(error.problems)

@@ -57,11 +57,11 @@ def _document(file: Path | None, example: str | None) -> tuple[bytes, Path]:
         if found is None:
             raise typer.BadParameter(f"there is no {example}; --example list lists them", param_hint="--example")
         return found.activity.read_bytes(), found.config
-    assert_file = file if file is not None else Path()
+    path = file or Path()
     try:
-        return assert_file.read_bytes(), Path("guard.yaml")
+        return path.read_bytes(), Path("guard.yaml")
     except OSError as error:
-        raise Misuse(f"{assert_file} cannot be read: {error.strerror}.") from None
+        raise Misuse(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _parsed(document: bytes) -> dict[str, Any]:

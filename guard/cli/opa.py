@@ -35,7 +35,7 @@ def run(
     config: Annotated[Path, typer.Option(help="The guard.yaml whose policies it serves.")] = Path("guard.yaml"),
     json: show.Json = False,
 ) -> int:
-    """Runs an OPA server on loopback with the policies of a guard.yaml, closed to all without its token, until Ctrl-C."""
+    """Runs an OPA server on loopback with the policies of a guard.yaml, closed without its token, until Ctrl-C."""
     bundles = {f"{one.layer}.tar.gz": bundle.rego_form(one) for one in release.load_bundles(Settings.load(config))}
     with (
         tempfile.TemporaryDirectory(prefix="guard-opa-") as folder,
