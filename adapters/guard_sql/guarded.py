@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from guard.errors import Misuse
 from guard.model import Facts
 from guard_sql.conditions import value
 from guard_sql.parameters import Parameters
+from guard_sql.witness import Witness
 
 
 @dataclass(frozen=True)
 class Text:
-    """One form of the statement, with the guard's own parameters in it and the tables that it names."""
+    """One form of the statement, with the guard's own parameters in it and the columns that it reads.
+
+    `reads` are (schema, table, column).
+    """
 
     sql: str
     own: tuple[str, ...] = ()
-    tables: frozenset[tuple[str, str]] = frozenset()
+    reads: frozenset[tuple[str, str, str]] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,11 @@ class Guarded:
     """The text for the person that the context declares."""
     parameters: Parameters
     whole: frozenset[str]
+
+    @cached_property
+    def witness(self) -> Witness:
+        """What the engine's own parser must report of either text."""
+        return Witness(self.declared.reads)
 
     @property
     def text(self) -> str:

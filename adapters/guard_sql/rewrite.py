@@ -62,7 +62,7 @@ def _public(resolved: Resolved, parameters: Parameters, world: World) -> Guarded
     table = resolved.table
     tables = {(table.schema, table.name)} if table else set()
     outer(sql, tree, world.dialect, tables, set(table.types) if table else set())
-    text = Text(sql, tables=frozenset(tables))
+    text = Text(sql, reads=frozenset((*one, field) for one in tables for field in (*resolved.roles, "")))
     return Guarded(
         columns=columns,
         hidden=0,
@@ -132,4 +132,4 @@ def _spliced(sql: str, template: Template, fields: tuple[str, ...], *, declared:
         # A text literal could hold the marker; a template must never land in one.
         raise sql_refused("It cannot be written back.")
     piece = template.text(fields, declared=declared)
-    return Text(before + piece.sql + after, own=piece.own, tables=piece.tables)
+    return Text(before + piece.sql + after, own=piece.own, reads=piece.reads)

@@ -45,11 +45,11 @@ def shape(source: str, decision: Decision) -> bytes:
 
 @dataclass(frozen=True)
 class Part:
-    """One expression of a template, read back, with the parameters and tables that it needs."""
+    """One expression of a template, read back, with the parameters that it needs and the columns that it reads."""
 
     sql: str
     own: frozenset[str]
-    tables: frozenset[tuple[str, str]]
+    reads: frozenset[tuple[str, str, str]]
 
 
 class Template:
@@ -70,6 +70,7 @@ class Template:
             *(self._part(partial(Rows.sql, condition=one)) for one in conjuncts),
         )
         self.persons: Final = tuple(f"{PERSON}{place}" for place in range(len(self._subjects)))
+        self._persons_read: Final = frozenset((table.schema, table.name, column) for column in self._subjects)
 
     def dropped(self, field: str) -> bool:
         """Whether the field may never be seen."""
@@ -106,7 +107,7 @@ class Template:
             f"(SELECT {', '.join(listed)} FROM {self._table.sql} AS {ROW} "
             f"WHERE {' AND '.join(f'({part.sql})' for part in where)})",
             own=tuple(sorted({name for part in used for name in part.own})),
-            tables=frozenset({table for part in used for table in part.tables}),
+            reads=self._persons_read.union(*(part.reads for part in used)),
         )
 
     def _part(self, write: Callable[[Rows], str]) -> Part:
@@ -170,8 +171,8 @@ class Templates:
         known = self._parts.get((table.source, sql))
         if known is not None:
             return known
-        made = Part(sql, frozenset(rows.parameters), frozenset(rows.tables))
-        verify.part(sql, table.sql, self.world.dialect, made.tables, made.own)
+        reads = verify.part(sql, table.sql, self.world.dialect, rows.tables, rows.parameters)
+        made = Part(sql, frozenset(rows.parameters), reads)
         _keep(self._parts, (table.source, sql), made)
         return made
 

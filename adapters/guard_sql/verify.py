@@ -63,14 +63,18 @@ def part(
     dialect: Dialect,
     tables: AbstractSet[tuple[str, str]],
     parameters: AbstractSet[str],
-) -> None:
-    """Refuses a part of a template that is not one expression over `table` with exactly these tables and parameters."""
+) -> frozenset[tuple[str, str, str]]:
+    """What a part of a template reads: (schema, table, column).
+
+    Refuses one that is not a single expression over `table` with exactly these tables and parameters.
+    """
     whole = f"SELECT {sql} AS part FROM {table} AS {ROW}"
     tree = parse(tokenise(whole, dialect), whole, dialect)
     if len(tree.expressions) != 1 or tree.expressions[0].alias != "part":
         raise _fails()
     named: set[tuple[str, str]] = set()
     bound: set[str] = set()
+    reads: set[tuple[str, str, str]] = set()
     for node in tree.walk():
         kind = type(node)
         if kind is exp.Table:
@@ -78,11 +82,24 @@ def part(
                 raise _fails()
             named.add((node.text("db"), node.name))
         elif kind is exp.Column:
-            if node.text("table") not in _ALIASES:
-                raise _fails()
+            of = _table_of(node)
+            reads.add((of.text("db"), of.name, node.name))
         elif kind is exp.Placeholder:
             bound.add(node.name)
         elif kind not in NODES and kind not in _TEMPLATE_FUNCTIONS and kind is not exp.Var:
             raise _fails()
     if named != tables or bound != parameters:
         raise _fails()
+    return frozenset(reads)
+
+
+def _table_of(node: exp.Expr) -> exp.Expr:
+    """The table of a qualified column: the nearest one around it with that alias."""
+    around = node.find_ancestor(exp.Select)
+    while around is not None:
+        source = around.args.get("from_")
+        if source is not None and source.this.alias == node.text("table"):
+            table: exp.Expr = source.this
+            return table
+        around = around.find_ancestor(exp.Select)
+    raise _fails()

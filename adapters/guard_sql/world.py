@@ -57,7 +57,7 @@ class World:
     def __init__(self, catalogue: Catalogue, holder: str, schemas: Mapping[str, str], dialect: Dialect) -> None:
         self.dialect: Final = dialect
         self.schemas: Final = tuple(schema for schema in schemas if fold(schema) not in dialect.schemas_hidden)
-        self._tables: dict[tuple[str, str], Table | None] = {}
+        self._tables: dict[tuple[str, str], Table] = {}
         self._sources: dict[str, Table] = {}
         entries: dict[str, Source | Public] = {**catalogue.sources, **catalogue.public}
         spelt: set[str] = set()
@@ -67,9 +67,7 @@ class World:
                 name = source.removeprefix(prefix)
                 if source.startswith(prefix) and not fold(name).startswith(dialect.reserved):
                     table = _table(source, entry, schema, name)
-                    key = (fold(schema), fold(name))
-                    # Two names that the database cannot tell apart are no name.
-                    self._tables[key] = None if key in self._tables else table
+                    self._tables[fold(schema), fold(name)] = table
                     self._sources[source] = table
                     spelt |= {name, *table.types}
         self.spelt: Final = frozenset(spelt)
@@ -92,12 +90,6 @@ def _table(source: str, entry: Source | Public, schema: str, name: str) -> Table
         types: dict[str, str] = {field: one.type for field, one in entry.fields.items()}
     else:
         types = dict(entry.fields)
-    columns: dict[str, str] = {}
-    twice: set[str] = set()
-    for field in types:
-        if fold(field) in columns:
-            twice.add(fold(field))
-        columns[fold(field)] = field
-    for key in twice:
-        del columns[key]
+    # The catalogue holds no two names that differ in case alone.
+    columns = {fold(field): field for field in types}
     return Table(source, entry, schema, name, MappingProxyType(columns), MappingProxyType(types))

@@ -159,6 +159,8 @@ def empty() -> sqlite3.Connection:
     dialect = sqlalchemy.dialects.sqlite.dialect()
     for table in (ledger_tables.scope, ledger_tables.grant):
         connection.execute(str(sqlalchemy.schema.CreateTable(table).compile(dialect=dialect)))
+        for index in table.indexes:
+            connection.execute(str(sqlalchemy.schema.CreateIndex(index).compile(dialect=dialect)))
     for name, columns in TABLES.items():
         connection.execute(f"CREATE TABLE {name} ({columns})")
     return connection
@@ -213,7 +215,9 @@ def run(
 ) -> tuple[list[tuple[Any, ...]], list[tuple[str, ...]], guard_sql.Guarded]:
     """The visible rows of the guarded statement, the persons behind each, and the guarded statement."""
     guarded = guard_sql.plan(sql, SITE).apply(made)
+    connection.set_authorizer(guarded.witness)
     rows = connection.execute(*guarded.bind(parameters, facts)).fetchall()
+    connection.set_authorizer(None)
     visible = len(guarded.columns)
     return [row[:visible] for row in rows], [guarded.persons(row[visible:]) for row in rows], guarded
 

@@ -430,6 +430,7 @@ def both(data: Data, source: str, made: Decision, statement: Statement, facts: w
     except sqlite3.Error as error:
         rows, persons, guarded = [], [], None
         failed = str(error)
+        connection.set_authorizer(None)
     if guarded is None:
         assert expected == failed
         COUNTS["failed in both"] += 1

@@ -125,11 +125,13 @@ def outcome(sql: str) -> list[Any] | Refused:
         return refused
     said: list[Any] = []
     for connection in DATABASES:
+        connection.set_authorizer(guarded.witness)
         try:
             rows = connection.execute(*bound).fetchall()
             said.append([row[: len(guarded.columns)] for row in rows])
         except sqlite3.Error as error:
             said.append(f"{type(error).__name__}: {error}")
+        connection.set_authorizer(None)
     return said
 
 
@@ -146,6 +148,8 @@ def test_an_attack_is_refused_or_tells_nothing(attack: dict[str, str], caplog: p
         assert "CANARY" not in str(said)
         return
     assert attack["required_outcome"] != "refuse", said
+    # The witness objects where SQLite reads the text in another way than the plan.
+    assert not any(word in repr(said) for word in ("not authorized", "is prohibited"))
     assert said[0] == said[1] == said[2]
     assert "CANARY" not in repr(said)
 
