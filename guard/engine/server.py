@@ -96,7 +96,7 @@ class Server:
         if status != 200:
             raise _failed(status, text)
         try:
-            answer = strict_json(text, self._answer)
+            answer = strict_json(text.rstrip(b"\n"), self._answer)
         except NotStrict as error:
             raise Refused.own(f"GUARD-DECISION-{error.kind}", f"{error}.") from None
         if not isinstance(answer, dict):
