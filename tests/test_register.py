@@ -348,12 +348,15 @@ def test_outcomes_refer_to_an_open_intent_of_this_process(register):
     assert outcomes(register.entries()) == {(register.shard, intent): "rolled_back", (register.shard, other): "done"}
 
 
-def test_a_closed_register_refuses(register):
-    register.append(draft())
+@pytest.mark.parametrize("used", [True, False])
+def test_a_closed_register_refuses(register, directory, used):
+    if used:
+        register.append(draft())
     register.close()
     with pytest.raises(Refused) as refused:
         register.append(draft())
     assert refused.value.rules == ("GUARD-REGISTER",)
+    assert directory.exists() is used
 
 
 def test_keys_that_cannot_be_had_refuse_the_entry(directory, sealer):

@@ -166,3 +166,42 @@ def test_entries_behind_the_head_are_counted(directory):
     report = verify(directory)
     assert report.ok
     assert (report.size, report.shards[0].unheaded) == (10, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ((b'"seq":9,', b'"seq": 9,'), "canonical"),
+        ((b'"v":1,', b'"v":2,'), "version 2"),
+        ((b'"kind":"read"', b'"kind":"done"'), "no open intent"),
+        ((b'"kind":"read"', b'"kind":"failed","refers_to":1'), "canonical"),
+        ((b'"persons":', b'"refers_to":9,"persons":'), "canonical"),
+        ((b'"subject', b'"subjects'), None),
+        ((b'"seq":9,', b'"seq":10,'), "entry 10"),
+        ((b'{"v"', b'{"w"'), "not an entry"),
+        ((b'"count":1', b'"count":1,"count":1'), "canonical"),
+    ],
+)
+def test_entries_behind_the_head_are_checked_as_far_as_they_can_be(directory, change, problem):
+    path = log(directory)
+    line = path.read_bytes().split(b"\n")[0].replace(b'"seq":0,', b'"seq":9,')
+    path.write_bytes(path.read_bytes() + line.replace(*change) + b"\n")
+    report = verify(directory)
+    assert report.ok is (problem is None)
+    assert problem is None or problem in report.shards[0].problems[0]
+
+
+@pytest.mark.parametrize(("refers", "ok"), [(5, True), (1, False), (0, False), (9, False)])
+def test_an_outcome_belongs_to_one_intent_that_has_none(directory, refers, ok):
+    path = log(directory)
+    line = path.read_bytes().split(b"\n")[0].replace(b'"seq":0,', b'"seq":9,').replace(b'"read"', b'"done"')
+    path.write_bytes(path.read_bytes() + line[:-1] + b',"refers_to":%d}\n' % refers)
+    assert verify(directory).ok is ok
+
+
+@pytest.mark.parametrize(("refers", "ok"), [(8, True), (9, False), (99, False)])
+def test_an_entry_refers_to_an_earlier_one(directory, refers, ok):
+    path = log(directory)
+    line = path.read_bytes().split(b"\n")[0].replace(b'"seq":0,', b'"seq":9,')
+    path.write_bytes(path.read_bytes() + line[:-1] + b',"refers_to":%d}\n' % refers)
+    assert verify(directory).ok is ok
