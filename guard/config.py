@@ -180,8 +180,8 @@ class Limits(Strict):
     """Persons that one register entry names (count); above, it says how many."""
     register_wait: Seconds = 5.0
     """How long an operation waits for its register entry to be durable (seconds)."""
-    ledger_wait: Seconds = 5.0
-    """How long the ledger waits for a locked database (seconds)."""
+    ledger_wait: Seconds = 0.5
+    """How long the ledger waits for another writer of its database, before it refuses (seconds)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Limits:
