@@ -47,7 +47,7 @@ sound(record, entries) if {
 purposeful(record, entries) if {
 	count(record.purposes) > 0
 	every name in record.purposes {
-		institution.kind in entries[name].kinds
+		purpose.offered(entries[name])
 	}
 }
 
@@ -70,8 +70,8 @@ founded(record, entries) if {
 # custom:
 #   rule: OP-02
 #   clause: >-
-#     State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law 16; App Necessary
-#     Information Rule 4; SPC Interpretation 2021 No. 15, 4
+#     State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law art. 16; App
+#     Necessary Information Rule art. 4; SPC Interpretation 2021 No. 15 art. 4
 #   en: >-
 #     Consent is not forced: it is not bundled, and a service is not refused because somebody does not consent to what
 #     the service does not need.
@@ -99,7 +99,7 @@ unforced(record, entries) if {
 # description: the person acted to consent; silence and boxes ticked beforehand are none. A contract is not ticked.
 # custom:
 #   rule: PI-04
-#   clause: Personal Information Protection Law 14; App Methods 2019, 3
+#   clause: Personal Information Protection Law art. 14; App Methods 2019 s. 3
 #   en: Consent is given by the person's own act and with knowledge; silence or a box ticked beforehand is no consent.
 #   zh: 同意应当由个人在充分知情的前提下自愿、明确作出，默认勾选、沉默不构成同意（《个人信息保护法》第十四条）。
 explicit(record) if record.basis == "contract"
@@ -140,8 +140,8 @@ given(record) if {
 # custom:
 #   rule: OP-03
 #   clause: >-
-#     State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law 19; Network Data
-#     Security Regulation 22(4)
+#     State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law art. 19; Network
+#     Data Security Regulation art. 22(4)
 #   en: Consent is not given once and for life; it has an end, after which it is asked for again.
 #   zh: 不得一次授权、终身使用；授权应当有明确期限，期满须重新取得（国办发〔2020〕49号；《个人信息保护法》第十九条）。
 end(record) := until if {
@@ -310,6 +310,6 @@ tainted(record, entries) := union({
 for_consent(record) := sort({name |
 	some name in purpose.names
 	entry := purpose.entry(name)
-	institution.kind in entry.kinds
+	purpose.offered(entry)
 	record.basis in entry.bases
 })

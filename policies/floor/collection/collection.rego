@@ -11,8 +11,8 @@ package guard.floor.collection
 # custom:
 #   rule: OP-06
 #   clause: >-
-#     State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law 7, 17; Network
-#     Data Security Regulation 21
+#     State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law art. 7, 17;
+#     Network Data Security Regulation art. 21
 #   en: >-
 #     Before personal information is collected, the person is told who collects what, for which purpose, in which
 #     manner and for how long, and of the rights to it; a change is told again.
@@ -68,8 +68,8 @@ refusal(activity) := {{"rule": "OP-06", "remedy": {"notice": true}} | not notice
 # custom:
 #   rule: PI-01
 #   clause: >-
-#     Personal Information Protection Law 6; Network Data Security Regulation 22(1); Credit Reporting Business Measures
-#     (PBoC Order 2021 No. 4)
+#     Personal Information Protection Law art. 6; Network Data Security Regulation art. 22(1); Credit Reporting
+#     Business Measures (PBoC Order 2021 No. 4)
 #   en: Only the personal information that the purpose needs is collected; what exceeds it is not taken in.
 #   zh: 收集个人信息应当限于实现处理目的的最小范围，不得过度收集（《个人信息保护法》第六条）。
 writes(activity, treated) := {source: written(source, activity, treated) |

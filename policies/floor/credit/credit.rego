@@ -12,8 +12,8 @@ import data.guard.floor.institution
 # custom:
 #   rule: CR-02
 #   clause: >-
-#     Credit Reporting Regulation 14(1); Shanghai Social Credit Regulation 14(3); Zhejiang Public Credit Information
-#     Regulation 14; Shandong Social Credit Regulation 42
+#     Credit Reporting Regulation art. 14(1); Shanghai Social Credit Regulation art. 14(3); Zhejiang Public Credit
+#     Information Regulation art. 14; Shandong Social Credit Regulation art. 42
 #   en: >-
 #     Religion, genes, fingerprints, blood type, diseases and medical history are not collected or held as credit
 #     information, whoever consents.
@@ -50,7 +50,7 @@ written_rule(category) := rule if {
 # description: six kinds of wealth data at those who keep credit records
 # custom:
 #   rule: CR-03
-#   clause: Credit Reporting Regulation 14(2); Zhejiang Public Credit Information Regulation 14(2)
+#   clause: Credit Reporting Regulation art. 14(2); Zhejiang Public Credit Information Regulation art. 14(2)
 #   en: >-
 #     Income, deposits, securities, insurance, real estate and tax are collected as credit information only with the
 #     person's written consent, after the adverse consequences were explained.
@@ -88,7 +88,7 @@ agreed(activity, entry, _) if {
 # description: a bank or an agency asks for a credit report for one of the reasons that may be agreed
 # custom:
 #   rule: CR-07
-#   clause: Credit Reporting Regulation 18, 28, 40(3); PBoC Order 2005 No. 3, 12 and 13
+#   clause: Credit Reporting Regulation art. 18, 28, 40(3); PBoC Order 2005 No. 3 art. 12, 13
 #   en: A person's credit report is queried only with the person's written consent, for a purpose agreed in it.
 #   zh: 查询个人信用报告应当取得本人书面同意并约定用途（《征信业管理条例》第十八条、第二十八条）。
 queried_for_reason(_) if not institution.binds("CR-07")
@@ -101,7 +101,7 @@ queried_for_reason(activity) if activity.purpose in data.guard.floor.report_purp
 #   at a lender one of the reasons that may be agreed, elsewhere a purpose that names credit reports
 # custom:
 #   rule: CR-09
-#   clause: Credit Reporting Regulation 20, 42
+#   clause: Credit Reporting Regulation art. 20, 42
 #   en: Who obtained a credit report uses it for the agreed purpose only, and passes it to nobody without consent.
 #   zh: 信息使用者应当按照与个人约定的用途使用个人信息，不得用作约定以外的用途（《征信业管理条例》第二十条）。
 reused_as_agreed(_, _) if not institution.binds("CR-09")
@@ -149,7 +149,7 @@ agreed_by("CR-09", activity, entry) if reused_as_agreed(activity, entry)
 # description: rows whose adverse conduct ended more than five years ago are not met; it has not begun to count before
 # custom:
 #   rule: CR-05
-#   clause: Credit Reporting Regulation 16
+#   clause: Credit Reporting Regulation art. 16
 #   en: Adverse information is kept for five years from the end of the adverse conduct; after that it is not used.
 #   zh: 不良信息的保存期限自不良行为或者事件终止之日起为5年，超过5年的应当删除（《征信业管理条例》第十六条）。
 recent(activity) := {

@@ -68,7 +68,7 @@ need(category, activity, basis) := condition if {
 # description: the grant must cover the category
 # custom:
 #   rule: PI-05
-#   clause: Personal Information Protection Law 14(2), 22, 23; Network Data Security Regulation 22(6)
+#   clause: Personal Information Protection Law art. 14(2), 22, 23; Network Data Security Regulation art. 22(6)
 #   en: >-
 #     Consent covers the purpose, the manner and the categories that it was given for; where one of them changes,
 #     consent is obtained anew.
@@ -80,7 +80,7 @@ covered(category) := {"grant": {"category": category}, "rule": "PI-05"}
 # description: the grant must cover the category by a separate consent
 # custom:
 #   rule: PI-19
-#   clause: Personal Information Protection Law 28, 29, 30; Network Data Security Regulation 22(2)
+#   clause: Personal Information Protection Law art. 28, 29, 30; Network Data Security Regulation art. 22(2)
 #   en: >-
 #     Sensitive personal information is processed only with the separate consent of the person, for a specific purpose
 #     and where it is necessary.

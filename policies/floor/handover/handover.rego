@@ -24,7 +24,7 @@ rule(activity) := "PI-13" if {
 # description: the recipient is named, and the person consented separately to this recipient
 # custom:
 #   rule: PI-13
-#   clause: Personal Information Protection Law 23; Network Data Security Regulation 12
+#   clause: Personal Information Protection Law art. 23; Network Data Security Regulation art. 12
 #   en: >-
 #     Personal information is provided to another handler only if the person was told who receives what for which
 #     purpose, and consented to it separately.
@@ -41,7 +41,7 @@ named(activity) if {
 # description: a purpose that is not for publication discloses nothing
 # custom:
 #   rule: PI-16
-#   clause: Personal Information Protection Law 25
+#   clause: Personal Information Protection Law art. 25
 #   en: Personal information is not made public without the separate consent of the person or a statute that orders it.
 #   zh: 未取得个人单独同意或者法律、行政法规另有规定的，不得公开其处理的个人信息（《个人信息保护法》第二十五条）。
 publishes(activity, _) if activity.operation != "disclose"

@@ -13,8 +13,8 @@ import data.guard.floor.institution
 # custom:
 #   rule: OP-07
 #   clause: >-
-#     State Council General Office Opinions 2020 No. 49, security; Credit Reporting Regulation 22; Shenzhen Social
-#     Credit Regulation 45; Zhejiang Public Credit Information Regulation 20
+#     State Council General Office Opinions 2020 No. 49, security; Credit Reporting Regulation art. 22; Shenzhen Social
+#     Credit Regulation art. 45; Zhejiang Public Credit Information Regulation art. 20
 #   en: Every inquiry is registered with who inquired, of which unit and in which function, when, about what and why.
 #   zh: 查询信用信息应当登记查询人、机构、岗位、时间、内容和用途（国办发〔2020〕49号；《征信业管理条例》第二十二条）。
 registrable(activity) if not inquires(activity)

@@ -27,15 +27,27 @@ own(declared) := object.union(data.guard.floor.own_purpose, {
 # description: the purpose is open to this kind of institution, operation, recipient and actor
 # custom:
 #   rule: PI-02
-#   clause: Personal Information Protection Law 6, 14(2); Credit Reporting Regulation 20
+#   clause: Personal Information Protection Law art. 6, 14(2); Credit Reporting Regulation art. 20
 #   en: >-
 #     Personal information is processed only for a specified purpose, by those who serve it, and within what that
 #     purpose needs.
 #   zh: 处理个人信息应当具有明确、合理的目的，限于与该目的直接相关的范围和人员（《个人信息保护法》第六条、第十四条第二款）。
 open(activity, entry) if {
-	institution.kind in entry.kinds
+	offered(entry)
 	activity.recipient.kind in entry.operations[activity.operation]
 	entitled(activity, entry)
+}
+
+# METADATA
+# description: whether this institution has the purpose at all, by its kind and, where the purpose is one app's, its app
+offered(entry) if {
+	institution.kind in entry.kinds
+	not entry.app_type
+}
+
+offered(entry) if {
+	institution.kind in entry.kinds
+	entry.app_type == data.guard.profile.app_type
 }
 
 # METADATA
@@ -58,7 +70,7 @@ entitled(activity, entry) if {
 #   institution's own rests on consent alone
 # custom:
 #   rule: PI-03
-#   clause: Personal Information Protection Law 13
+#   clause: Personal Information Protection Law art. 13
 #   en: >-
 #     Personal information is processed only on one of the seven legal bases of the law that this purpose has, with
 #     evidence; interests of the institution are none.

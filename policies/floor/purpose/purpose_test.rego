@@ -63,6 +63,25 @@ test_a_purpose_is_open_to_its_own_kinds if {
 	}
 }
 
+test_a_purpose_of_one_kind_of_app_is_for_that_app if {
+	asked := s.activity({
+		"purpose": "navigation",
+		"actor": {"roles": ["navigation_service"]},
+		"items": s.reading(["location"]),
+	})
+	given := s.record({"purposes": ["navigation"], "categories": ["location"], "separate": true})
+	every app_type, opens in {"map_navigation": true, "browser": false, "": false} {
+		app := {"kind": "app_operator", "app_type": app_type}
+		answers := data.guard.floor.decision with input as {"activities": [asked]} with data.guard.profile as app
+		answers[0].allow == opens
+		verdicts := data.guard.floor.consent with input as {"consents": [given]} with data.guard.profile as app
+		verdicts[0].valid == opens
+	}
+	none := data.guard.floor.decision with input as {"activities": [asked]}
+		with data.guard.profile as {"kind": "app_operator", "app_type": null}
+	none[0].allow == false
+}
+
 test_a_role_that_does_not_serve_the_purpose_is_refused if {
 	every roles in [[], ["marketer"], ["Loan_officer"]] {
 		answer := s.decide(s.officer({"actor": {"roles": roles}}), "bank")

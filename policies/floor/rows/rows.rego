@@ -35,7 +35,7 @@ common_conditions(activity, entry, basis) := [condition |
 # description: each person has a live grant, except where statute is the basis
 # custom:
 #   rule: OP-01
-#   clause: State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law 13
+#   clause: State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law art. 13
 #   en: >-
 #     Personal information is not used without the person's authorization or another basis in law, and then only the
 #     person's own, or that of persons who gave it.
@@ -55,7 +55,7 @@ basis_conditions(activity, basis) := [] if {
 #   the own rows
 # custom:
 #   rule: PI-06
-#   clause: Personal Information Protection Law 15, 47(3)
+#   clause: Personal Information Protection Law art. 15, 47(3)
 #   en: >-
 #     A person may withdraw consent at any time; from then on the information is not processed any more, and is
 #     deleted.
@@ -97,7 +97,7 @@ facts(item, activity) := [condition |
 # description: a frozen row is kept and secured, nothing else
 # custom:
 #   rule: PI-10
-#   clause: Personal Information Protection Law 47(2); Network Data Security Regulation 24
+#   clause: Personal Information Protection Law art. 47(2); Network Data Security Regulation art. 24
 #   en: >-
 #     Information that has to be kept by law, or cannot be deleted yet, is only stored and secured, and not processed
 #     in any other way.

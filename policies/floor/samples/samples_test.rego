@@ -17,7 +17,7 @@ unbound(rule) := [kind | some kind in data.guard.floor.kinds; not kind in bound(
 profile(kind) := {
 	"kind": kind,
 	"jurisdiction": "CN",
-	"app_type": null,
+	"app_type": "map_navigation",
 	"purposes": {"service": {
 		"basis": ["consent"],
 		"categories": [
