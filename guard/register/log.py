@@ -71,7 +71,7 @@ class Log:
         self._path = directory / f"{self.shard}.jsonl"
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = _create(self._path)
+            self._file = _create(self._path, os.O_APPEND)
             self._head = _create(directory / f"{self.shard}.head")
             self._write_head(self._tree)
             _checkpoint(directory, self.shard, self._tree, wait)
@@ -216,14 +216,9 @@ class _Batch:
 
 
 class _Unusable(Exception):
-    """The shard takes no entries; the message says why."""
-
-
-def _create(path: Path) -> int:
+    """The shard takes no entries; the message sadef _create(path: Path, flags: int = 0) -> int:
     """A new file that only its owner reads, its name durable."""
-    file = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND * path.match("*.jsonl") | os.O_CLOEXEC, 0o600
-    )
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | flags, 0o600)
     _sync_directory(path.parent)
     return file
 
