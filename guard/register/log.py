@@ -216,7 +216,10 @@ class _Batch:
 
 
 class _Unusable(Exception):
-    """The shard takes no entries; the message sadef _create(path: Path, flags: int = 0) -> int:
+    """The shard takes no entries; the message says why."""
+
+
+def _create(path: Path, flags: int = 0) -> int:
     """A new file that only its owner reads, its name durable."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | flags, 0o600)
     _sync_directory(path.parent)
