@@ -51,8 +51,13 @@ offered(entry) if {
 }
 
 # METADATA
-# description: persons may hand in and see their own data; others need a role that serves the purpose
-entitled(activity, _) if activity.operation == "collect"
+# description: >-
+#   persons may hand in and see their own data; others need a role that serves the purpose, and so does who brings in
+#   data that nobody granted
+entitled(activity, entry) if {
+	activity.operation == "collect"
+	data.guard.floor.bases[entry.bases[0]].grant
+}
 
 entitled(activity, _) if activity.recipient.kind == "subject"
 

@@ -90,6 +90,21 @@ test_a_role_that_does_not_serve_the_purpose_is_refused if {
 	}
 }
 
+test_handing_in_ones_own_data_takes_no_role if {
+	s.decide(s.form({"purpose": "loan_underwriting", "items": s.writing(["identity"])}), "bank").allow
+}
+
+test_bringing_in_what_a_statute_lets_in_takes_a_role if {
+	every roles, allowed in {["stranger"]: false, []: false, ["platform_clerk"]: true} {
+		asked := s.form({
+			"purpose": "credit_record_keeping",
+			"actor": {"roles": roles},
+			"items": s.writing(["adverse"]),
+		})
+		s.decide(asked, "public_credit").allow == allowed
+	}
+}
+
 test_one_fitting_role_is_enough if s.decide(s.officer({"actor": {"roles": ["marketer", "underwriter"]}}), "bank").allow
 
 test_a_recipient_that_the_purpose_does_not_have_is_refused if {
