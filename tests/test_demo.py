@@ -82,14 +82,20 @@ def test_read_all_is_the_consenting_persons_of_open_cases(unchanged: dict[str, S
     with tour.open_bank(settings):
         pass
     with database(settings) as raw:
-        mine = {str(c) for (c,) in raw.execute(
-            "SELECT customer_id FROM loan_case WHERE officer_id = 'officer-lin' AND status = 'open'"
-        )}
+        mine = {
+            str(c)
+            for (c,) in raw.execute(
+                "SELECT customer_id FROM loan_case WHERE officer_id = 'officer-lin' AND status = 'open'"
+            )
+        }
         frozen = {str(c) for (c,) in raw.execute("SELECT customer_id FROM application WHERE frozen_flag = 1")}
-        consenting = {subject for (subject,) in raw.execute(
-            "SELECT subject FROM guard_grant WHERE purpose = 'loan_underwriting' AND withdrawn_at IS NULL"
-            " AND valid_until > unixepoch() AND NOT (assurance = 0 AND recorder = 'officer-lin')"
-        )}
+        consenting = {
+            subject
+            for (subject,) in raw.execute(
+                "SELECT subject FROM guard_grant WHERE purpose = 'loan_underwriting' AND withdrawn_at IS NULL"
+                " AND valid_until > unixepoch() AND NOT (assurance = 0 AND recorder = 'officer-lin')"
+            )
+        }
     expected = (mine - frozen) & consenting
     assert 0 < len(expected) < len(mine)
     step = unchanged["read-all"]

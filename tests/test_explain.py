@@ -117,9 +117,7 @@ def test_every_form_of_a_treatment_has_words() -> None:
     plain = Treatment(reveal=SEPARATE, mask=None, masked_if=SEPARATE)
     masked = Treatment(reveal=SEPARATE, mask="id18", masked_if=any_of(SEPARATE, Grant(rule="PI-05")))
     other = Treatment(reveal=SEPARATE, mask="name", masked_if=masked.masked_if)
-    conflict = merge(
-        Decision(id="0", allow=True, reads={"s": {"f": one}}) for one in (masked, other)
-    ).reads["s"]["f"]
+    conflict = merge(Decision(id="0", allow=True, reads={"s": {"f": one}}) for one in (masked, other)).reads["s"]["f"]
     assert treated(None) == "dropped"
     assert treated(plain).startswith("shown where the person has a live separate basis")
     assert treated(plain).endswith("else dropped")

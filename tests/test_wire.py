@@ -212,7 +212,12 @@ def test_allow_is_exactly_true_or_false(allow: object) -> None:
         ([{**DECISION, "writes": {"bank:retail.customer": {"id_number": "maybe"}}}], "GUARD-DECISION-SHAPE"),
         ([{**DECISION, "reads": {"bank:retail.customer": {"id_number": {"show": 1}}}}], "GUARD-DECISION-SHAPE"),
         (
-            [{**DECISION, "reads": {"bank:retail.customer": {"id_number": {"mask": {"with": "rot13", "if": "always"}}}}}],
+            [
+                {
+                    **DECISION,
+                    "reads": {"bank:retail.customer": {"id_number": {"mask": {"with": "rot13", "if": "always"}}}},
+                }
+            ],
             "GUARD-DECISION-MASK",
         ),
         ([{**DECISION, "obligations": [{"id": "notify"}]}], "GUARD-OBLIGATION"),
