@@ -61,7 +61,13 @@ OWN: Final[Mapping[str, Mapping[str, Any]]] = {
 
 def profile(kind: str) -> dict[str, Any]:
     """The profile that generated activities belong to."""
-    return {"kind": kind, "jurisdiction": "CN", "app_type": "map_navigation", "purposes": OWN, "notices": ["n-1", "n-2"]}
+    return {
+        "kind": kind,
+        "jurisdiction": "CN",
+        "app_type": "map_navigation",
+        "purposes": OWN,
+        "notices": ["n-1", "n-2"],
+    }
 
 
 class Generator:
