@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wasmtime
@@ -182,6 +183,7 @@ def module(**parts: str) -> bytes:
         (module(imports='(import "env" "system" (func (param i32)))'), "env.system"),
         (module(imports='(import "env" "opa_abort" (func (param i32 i32)))'), "env.opa_abort"),
         (module(imports='(import "env" "table" (table 1 funcref))'), "env.table"),
+        (module(imports='(import "other" "opa_abort" (func (param i32)))'), "other.opa_abort"),
         (module(entrypoints="1024"), "lacks guard/floor/consent, guard/floor/decision"),
         (module(entrypoints="1"), "cannot be read"),
         (module(entrypoints="-1"), "outside its memory"),
@@ -346,11 +348,12 @@ def test_a_spent_instance_is_never_used_again(
 
 def test_a_trap_does_not_end_a_process_with_faulthandler(floor: Built, tmp_path: Path) -> None:
     code = (
-        "import sys, faulthandler; faulthandler.enable()\n"
+        "import sys, faulthandler\n"
         "from pathlib import Path\n"
         "from guard.engine import bundle; from guard.engine.embedded import Embedded\n"
         "from guard.errors import Refused\n"
         "engine = Embedded([bundle.read(Path(sys.argv[1]))])\n"
+        "faulthandler.enable()\n"  # after the engine is loaded: its handler would come before wasmtime's
         "try: engine.evaluate('floor', 'decision', b'{}')\n"
         "except Refused as error: print(error.rules[0])\n"
     )
@@ -519,8 +522,21 @@ if hasattr(os, "fork"):
         assert in_child(update) == 0
 
     @forks
-    def test_a_fork_while_all_instances_are_running(engine: Embedded) -> None:
+    def test_a_fork_while_all_instances_are_running(engine: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
         stop = threading.Event()
+        pool = engine._pools["floor"]
+        inside: list[int] = []
+        orphan = type(pool).orphan
+
+        def counted(self: Any) -> None:
+            inside.extend([len(self._lent)] * (self is pool))
+            orphan(self)
+
+        def child() -> None:
+            answers(engine)
+            assert inside == [0]  # the fork waited for a moment in which nobody was inside
+
+        monkeypatch.setattr(type(pool), "orphan", counted)
 
         def spin() -> None:
             while not stop.is_set():
@@ -530,7 +546,7 @@ if hasattr(os, "fork"):
         for thread in threads:
             thread.start()
         try:
-            assert [in_child(lambda: answers(engine)) for _ in range(15)] == [0] * 15
+            assert [in_child(child) for _ in range(15)] == [0] * 15
         finally:
             stop.set()
             for thread in threads:

@@ -197,7 +197,7 @@ def test_a_server_that_is_open_without_a_token_is_refused(
     serve: Serve, floor: Built, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = rule.replace("; ", "\n\t").replace(" if ", " if {\n\t") + ("\n}" if " if " in rule else "")
-    authz = f"package system.authz\n\nallow if input.identity == data.system.authz.token\n\n{body}\n"
+    authz = f"package system.authz\n\ndefault allow := false\n\nallow if input.identity == data.system.authz.token\n\n{body}\n"
     monkeypatch.setattr(opa, "AUTHZ", authz)
     running = serve({"f.tar.gz": floor.rego.raw})
     with pytest.raises(Refused, match="GUARD-ENGINE-OPEN"):

@@ -173,7 +173,7 @@ class _Pool:
 
     def _take(self) -> Instance:
         with self._lock:
-            if self._idle and not self._queue and not self._pausing and not self._closed:
+            if self._idle and not self._pausing:
                 instance = self._idle.pop()
                 self._lent.add(instance)
                 return instance

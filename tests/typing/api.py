@@ -6,7 +6,6 @@ import sqlite3
 from typing import Any, assert_type
 
 import guard_dbapi
-
 from guard import Actor, Declared, Guard, Outcome, Recipient, Refused, Verdict
 from guard.consent import ConsentRecord
 
@@ -16,7 +15,9 @@ def use(record: ConsentRecord) -> None:
         connect = guard_dbapi.wrap(sqlite3.connect, guard, dialect="sqlite")
         officer = Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3")
         with guard.acting(officer, purpose="loan_underwriting", subject="1001") as act:
-            rows = connect("bank.db").execute("SELECT full_name FROM customer WHERE customer_id = ?", (1001,)).fetchall()
+            rows = (
+                connect("bank.db").execute("SELECT full_name FROM customer WHERE customer_id = ?", (1001,)).fetchall()
+            )
             assert_type(rows, list[tuple[Any, ...]])
         assert_type(act.outcomes, list[Outcome])
         try:

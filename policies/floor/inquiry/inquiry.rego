@@ -28,7 +28,7 @@ registrable(activity) if {
 # METADATA
 # description: an inquiry for which this kind of institution keeps a register by law
 inquires(activity) if {
-	activity.operation in ["use", "provide"]
+	shown(activity, ["use", "provide"])
 	activity.recipient.kind != "subject"
 	institution.binds("OP-07")
 }
@@ -70,7 +70,18 @@ obligations(activity) := [
 # METADATA
 # description: whether the operation is one that this kind of institution has reviewed
 reviewed(activity) if {
-	activity.operation in ["use", "provide", "disclose"]
+	shown(activity, ["use", "provide", "disclose"])
 	activity.recipient.kind != "subject"
 	institution.binds("OP-08")
+}
+
+# METADATA
+# description: >-
+#   whether somebody gets to see the information. A person who calls it processing or transmitting sees it all the
+#   same; a service that processes in bulk shows it to nobody.
+shown(activity, operations) if activity.operation in operations
+
+shown(activity, _) if {
+	activity.operation in ["process", "transmit"]
+	activity.actor.kind == "person"
 }

@@ -49,11 +49,19 @@ test_op_07_not_bound if {
 }
 
 test_op_07_is_about_inquiries if {
-	s.decide(s.activity({"operation": "process", "actor": {"unit": null}}), "bank").allow
+	s.decide(s.activity({"operation": "process", "actor": {"kind": "service", "unit": null}}), "bank").allow
 	s.decide(s.activity({"recipient": {"kind": "subject"}, "actor": {"unit": null}}), "bank").allow
 }
 
+test_op_07_calling_an_inquiry_processing_changes_nothing if {
+	not s.decide(s.activity({"operation": "process", "actor": {"unit": null}}), "bank").allow
+}
+
 # --- OP-08
+
+test_op_08_calling_an_inquiry_processing_changes_nothing if {
+	count(s.decide(s.activity({"operation": "process"}), "bank").obligations) == 2
+}
 
 test_op_08_allow_bulk_pull_of_200_rows_held_approved_by_a_different_reviewer_then_released_once if {
 	every kind in s.bound("OP-08") {
@@ -96,6 +104,6 @@ test_op_08_not_bound if {
 }
 
 test_op_08_is_about_inquiries_of_others if {
-	s.decide(s.activity({"operation": "process"}), "bank").obligations == []
+	s.decide(s.activity({"operation": "process", "actor": {"kind": "service"}}), "bank").obligations == []
 	s.decide(s.activity({"recipient": {"kind": "subject"}}), "bank").obligations == []
 }
