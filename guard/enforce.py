@@ -19,9 +19,11 @@ from guard.model import (
     Activity,
     Actor,
     AllCondition,
+    AnyCondition,
     Condition,
     ConsentNeeded,
     Decision,
+    FactCondition,
     Facts,
     GrantCondition,
     Item,
@@ -83,7 +85,11 @@ class Fetch(msgspec.Struct, frozen=True):
 
 
 class Holds(msgspec.Struct, frozen=True):
-    """Ask for whom of `subjects` a row of `source` fulfils the condition; sent back: a set of keys."""
+    """Ask for whom of `subjects` the condition holds; sent back: a set of keys.
+
+    A condition between actor, person and ledger (grant, relation, self) is about the person alone; one with a
+    fact asks for a row of `source` that fulfils it.
+    """
 
     source: str
     condition: Condition
@@ -121,6 +127,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     activity: Activity
     facts: Facts
     plan: Plan
+    text: str
     parameters: Any
     digests: Mapping[str, str]
     messages: Messages
@@ -136,7 +143,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             reasons=reasons,
             digests=self.digests,
             statement=self.plan.statement,
-            sealed=self.parameters,
+            sealed={"sql": self.text, "parameters": self.parameters},
             subjects=subjects,
             rows=rows,
         )
@@ -164,10 +171,13 @@ def read(
     try:
         yield from _read(attempt, apply, outcome, limits)
     except Refused as refused:
-        if refused.entry is None:
-            entry = yield Append(attempt.draft("denied", subjects=attempt.named, reasons=refused.reasons))
-            refused.entry = entry
-        raise
+        refusal = refused
+    else:
+        return
+    # Outside the handler: if the register fails, its refusal must not carry this one in its `__context__`.
+    if refusal.entry is None:
+        refusal.entry = yield Append(attempt.draft("denied", subjects=attempt.named, reasons=refusal.reasons))
+    raise refusal
 
 
 def _read(
@@ -232,16 +242,19 @@ _ABSENT: Final = Reason(rule="GUARD-ABSENT")
 
 
 def _missing(attempt: Attempt, decision: Decision, subject: str) -> Road:
-    """Refuses with the conditions that the named person's rows fail, if the actor may know which.
+    """Refuses with the conditions that the named person fails, if the actor may know which.
 
-    Conditions on the actor (relation, self) say nothing about the person: someone unknown fails them just
-    the same. Conditions on the person (grant, fact) are told only to an actor who stands in a relation
-    that the decision asked for; to all others, no consent and no such person look alike.
+    Only conditions between actor, person and ledger count here, never what the person's rows hold: whether
+    rows are there, and what they say, must not be told by the refusal. So a person whose rows are hidden by
+    a fact (frozen, past its period) is an empty answer, like one who has no rows. Relation and self say
+    nothing about the person: someone unknown fails them just the same. A missing grant is told only to an
+    actor who stands in a relation that the decision asked for; to all others, no consent and no such person
+    look alike.
     """
     for source, rows in decision.rows.items():
         parts = rows.conditions if isinstance(rows, AllCondition) else (rows,)
         of_actor = [part for part in parts if isinstance(part, RelationCondition | SelfCondition)]
-        of_person = [part for part in parts if part not in of_actor]
+        of_person = [part for part in parts if part not in of_actor and not _speaks_of_rows(part)]
         failing = yield from _failing(attempt, source, of_actor, subject)
         if failing:
             raise attempt.refused(failing)
@@ -261,6 +274,12 @@ def _failing(
                 Reason(rule=rule, field=(source, None), remedy=_remedy(condition)) for rule in rules_of(condition)
             ]
     return failing
+
+
+def _speaks_of_rows(condition: Condition) -> bool:
+    if isinstance(condition, AnyCondition | AllCondition):
+        return any(_speaks_of_rows(part) for part in condition.conditions)
+    return isinstance(condition, FactCondition)
 
 
 def _remedy(condition: Condition) -> Remedy | None:

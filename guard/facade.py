@@ -35,7 +35,7 @@ class Guard:
         self._release = release
         self._ledger = ledger
         self._register = register
-        self._now = now
+        self._now = now if isinstance(now, clock.Steady) else clock.Steady(now)
         self.settings: Final = settings
 
     @classmethod
@@ -50,13 +50,14 @@ class Guard:
     def open(cls, settings: Settings, *, now: clock.Clock = clock.system) -> Guard:
         """A guard from settings that were read already."""
         release = load(settings)
+        steady = clock.Steady(now)
         try:
-            ledger = Ledger.open(settings, release.decider, now=now)
-            register = Register.open(settings, ledger, now=now)
+            ledger = Ledger.open(settings, release.decider, now=steady)
+            register = Register.open(settings, ledger, now=steady.recent)
         except BaseException:
             release.close()
             raise
-        return cls(release, settings=settings, ledger=ledger, register=register, now=now)
+        return cls(release, settings=settings, ledger=ledger, register=register, now=steady)
 
     def __enter__(self) -> Self:
         return self
@@ -168,15 +169,19 @@ class Guard:
         self,
         acting: context.Acting,
         plan: enforce.Plan,
+        text: str,
         parameters: Any,
         database: drive.Database,
         apply: Callable[[Decision], enforce.Guarded],
         *,
         method: str = "sql",
     ) -> Iterator[list[enforce.Row]]:
-        """Decides, executes, registers and releases one read: yields released batches of rows."""
+        """Decides, executes, registers and releases one read: yields released batches of rows.
+
+        `text` is the statement as the program wrote it: it is kept sealed, with the parameters.
+        """
         release = self._release
-        now = self._now()
+        now = self._time_to_read(acting, text)
         actor = acting.actor
         activity = Activity(
             id="0",
@@ -195,18 +200,30 @@ class Guard:
             activity=activity,
             facts=self._facts(acting, release, activity, now),
             plan=plan,
+            text=text,
             parameters=parameters,
             digests=release.digests,
             messages=release.messages,
         )
         limits = enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
         road = enforce.read(attempt, apply, acting.outcomes.append, limits)
-        return drive.drive(
+        batches = drive.drive(
             road,
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
             append=self._register.append,
             database=database,
         )
+        return _while_open(acting, batches)
+
+    def _time_to_read(self, acting: context.Acting, text: str) -> float:
+        """The time of a read that may begin; else its refusal is registered and raised."""
+        try:
+            if acting.operation not in READING:
+                raise Refused.own("GUARD-OPERATION", f"A SELECT is none of {acting.operation}; act with another one.")
+            return self._now()
+        except Refused as refused:
+            refusal = refused
+        raise self.refuse(acting, refusal, text)
 
     def _facts(self, acting: context.Acting, release: Release, activity: Activity, now: float) -> Facts:
         return Facts(
@@ -227,6 +244,19 @@ class Guard:
         refusal.entry = self._register.append(draft)
         return refusal
 
+
+def _while_open(acting: context.Acting, batches: Iterator[list[enforce.Row]]) -> Iterator[list[enforce.Row]]:
+    """The batches, as long as the context that they were read in is open."""
+    while acting.open:
+        batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+    raise Refused.own("GUARD-CONTEXT", "It closed before all rows were taken; take them inside it.")
+
+
+READING: Final = frozenset({"use", "process", "transmit", "provide", "disclose", "delete"})
+"""Operations in which stored data is read; `delete` for the job that looks for what it has to delete."""
 
 NOBODY: Final = Actor(id="", kind="service")
 """Who acts where no context says."""

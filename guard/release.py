@@ -5,6 +5,7 @@ Immutable. An operation lives under the release it began with; activating anothe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -26,8 +27,8 @@ from guard.messages import Messages
 class Release(msgspec.Struct, frozen=True):
     """What one guard decides by.
 
-    `digests` names the sources of each layer, of the profile and of the catalogue (`sha256:…`), `purposes`
-    those that the floor or the profile knows.
+    `digests` names the sources and the compiled module of each layer, the profile and the catalogue
+    (`sha256:…`), `purposes` those that the floor or the profile knows.
     """
 
     catalogue: Catalogue
@@ -54,8 +55,17 @@ def load(settings: Settings) -> Release:
         decider=Decider(engine, layers, catalogue_digest=declared.digest, cache=cache),
         messages=Messages({rule: words for one in bundles for rule, words in one.rules.items()}),
         purposes=_purposes(bundles),
-        digests=MappingProxyType({**{one.layer: one.digest for one in bundles}, "catalogue": declared.digest}),
+        digests=_digests(bundles, declared),
     )
+
+
+def _digests(bundles: Iterable[Bundle], declared: Catalogue) -> Mapping[str, str]:
+    """What decides, as the register keeps it: sources of each layer, its compiled module, profile and catalogue."""
+    found = {one.layer: one.digest for one in bundles}
+    for one in bundles:
+        if one.wasm is not None:
+            found[f"{one.layer}.module"] = "sha256:" + hashlib.sha256(one.wasm).hexdigest()
+    return MappingProxyType({**found, "catalogue": declared.digest})
 
 
 def load_bundles(settings: Settings) -> tuple[Bundle, ...]:

@@ -30,6 +30,7 @@ from guard.model import (
     Threshold,
     Time,
     all_of,
+    any_of,
 )
 
 SOURCE = "bank:retail.customer"
@@ -72,6 +73,7 @@ def attempt(subject: str | None = None) -> enforce.Attempt:
         activity=activity,
         facts=facts,
         plan=Plan(),
+        text="SELECT full_name FROM customer",
         parameters=None,
         digests={},
         messages=messages.OWN,
@@ -258,14 +260,30 @@ def test_who_lacks_the_case_learns_nothing_of_the_person() -> None:
         assert missing(holding, GRANT, CASE, FROZEN) == ("PI-02",)
 
 
-def test_who_has_the_case_learns_what_is_missing() -> None:
+def test_who_has_the_case_learns_that_the_consent_is_missing() -> None:
     assert missing({CASE, FROZEN}, GRANT, CASE, FROZEN) == ("OP-01",)
-    assert missing({CASE, GRANT}, GRANT, CASE, FROZEN) == ("PI-10",)
+
+
+@pytest.mark.parametrize("fact", [FROZEN, any_of(FROZEN, GRANT)])
+def test_nobody_learns_what_the_rows_of_a_person_hold(fact: Condition) -> None:
+    """An adverse record past its five years may not be told, and so not that there was one (CR-05)."""
+    world = World(allowed(GRANT, CASE, fact), [])
+    world.holding = {GRANT, CASE}
+    world.run(attempt("p1"))
+    assert world.outcomes[0].rows == 0
+
+
+def test_a_refusal_that_cannot_be_registered_carries_no_other() -> None:
+    world = World(Decision(id="0", allow=False, reasons=(Reason(rule="OP-01"),)), PEOPLE, fails="Append")
+    with pytest.raises(Refused) as caught:
+        world.run(attempt())
+    assert caught.value.rules == ("GUARD-REGISTER",)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
 
 
 def test_without_a_right_to_know_absent_and_refused_look_the_same() -> None:
     assert missing(set(), GRANT) == ("GUARD-ABSENT",)
-    assert missing({GRANT}, GRANT, FROZEN) == ("GUARD-ABSENT",)
 
 
 def test_a_person_whose_rows_merely_do_not_match_is_an_empty_answer() -> None:

@@ -435,6 +435,8 @@ def test_a_malformed_consent_is_refused() -> None:
     engine, decider = scripted()
     with pytest.raises(Refused, match="GUARD-ACTIVITY"):
         decider.judge([replace(CONSENT, separate=1)])
+    with pytest.raises(Refused, match="stamps"):
+        decider.judge([replace(CONSENT, time=None)])
     assert engine.asked == []
 
 

@@ -194,6 +194,20 @@ def test_conditions_form_a_lattice_with_constants(a: Condition, b: Condition, c:
     assert true_in(any_of(a, b), w) == (true_in(a, w) or true_in(b, w))
 
 
+def test_two_different_masks_leave_nothing_in_any_order_and_for_good() -> None:
+    grant = GrantCondition(rule="PI-19")
+
+    def masked(mask: str | None) -> Decision:
+        one = Treatment(reveal=grant, mask=mask, masked_if=grant if mask is None else ALWAYS)
+        return Decision(id="0", allow=True, rows={"s": ALWAYS}, reads={"s": {"f": one}})
+
+    world = {"PI-19": False}
+    for layers in (("id18", "name"), ("name", "id18"), ("id18", "name", "id18"), ("id18", "id18", "name")):
+        assert seen(merge(map(masked, layers)).reads["s"]["f"], world) == 0
+    assert seen(merge(map(masked, ("id18", "id18"))).reads["s"]["f"], world) == 1
+    assert seen(merge(map(masked, ("id18", None))).reads["s"]["f"], world) == 0
+
+
 def test_decisions_on_different_activities_are_not_merged() -> None:
     with pytest.raises(ValueError, match="different"):
         merge([Decision(id="0", allow=True), Decision(id="1", allow=True)])

@@ -59,15 +59,15 @@ def test_the_embedded_engine_does_not_load_the_client_of_the_other() -> None:
 
 
 ORDER = [
-    {"model", "periods", "clock"},
+    {"model", "periods"},
     {"messages"},
     {"errors"},
-    {"masks"},
+    {"masks", "clock"},
     {"wire", "context"},
     {"merge", "documents"},
     {"catalogue", "config", "opa"},
     {"engine"},
-    {"ledger_tables", "consent", "register", "release"},
+    {"ledger_tables", "ledger_store", "consent", "register", "release"},
     {"enforce", "drive", "counterfactual", "explain"},
     {"facade"},
     {"demo"},

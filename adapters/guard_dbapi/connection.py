@@ -7,6 +7,7 @@ what nobody read).
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from types import TracebackType
@@ -20,10 +21,11 @@ from guard_dbapi.raw import Raw
 
 Connect: TypeAlias = Callable[..., sqlite3.Connection]
 
-_KEYWORDS: Final = frozenset({"timeout", "isolation_level", "check_same_thread", "cached_statements", "uri"})
+_KEYWORDS: Final = frozenset({"timeout", "isolation_level", "check_same_thread", "cached_statements"})
 """Arguments of sqlite3.connect that change nothing guard relies on. Not `factory` (hands out the raw
-connection), `detect_types` (converters of the application) or `autocommit` (opens read transactions, in
-which a withdrawal would not be seen)."""
+connection), `detect_types` (converters of the application), `autocommit` (opens read transactions, in
+which a withdrawal would not be seen) or `uri` (`immutable=1` and `nolock=1` switch the locks off that make one
+visible)."""
 
 
 def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., GuardedConnection]:
@@ -57,18 +59,21 @@ def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., Guard
         except Misuse:
             raw.close()
             raise
-        return GuardedConnection(Raw(raw, site), guard, cache)
+        return GuardedConnection(Raw(raw, site, guard.settings.limits.buffered), guard, cache)
 
     return guarded
 
 
 def _same_database(raw: sqlite3.Connection, guard: Guard) -> None:
-    """Grants and rows must be of one snapshot: the ledger's mark has to be in this very database."""
+    """Grants and rows must be of one snapshot: this is the ledger's very file, not a copy of it with its mark."""
     try:
         row = raw.execute("SELECT value FROM main.guard_meta WHERE key = 'instance'").fetchone()
-    except sqlite3.Error:
-        row = None
-    if row is None or row[0] != guard.consents.instance:
+        files = [file for _, name, file in raw.execute("PRAGMA database_list") if name == "main"]
+        expected = guard.settings.database.sqlite_file
+        same = expected is not None and bool(files) and os.path.samefile(files[0], expected)
+    except (sqlite3.Error, OSError):
+        row, same = None, False
+    if row is None or row[0] != guard.consents.instance or not same:
         raise Misuse(
             "This connection leads to another database than the consent ledger. Connect to the one that "
             "database.url in guard.yaml names."

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import guard_sql
+from guard.context import Acting
 from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
@@ -25,6 +26,7 @@ class GuardedCursor:
     """
 
     __slots__ = (
+        "_acting",
         "_batches",
         "_cache",
         "_closed",
@@ -48,6 +50,7 @@ class GuardedCursor:
         self._rows: deque[Row] = deque()
         self._description: tuple[tuple[Any, ...], ...] | None = None
         self._statement: Statement | None = None
+        self._acting: Acting | None = None
         self._closed = False
         self.arraysize = 1
 
@@ -74,16 +77,17 @@ class GuardedCursor:
         self._batches = iter(())
         self._description = None
         self._statement = None
+        self._acting = None
         try:
             plan = self._cache.plan(sql)
         except Refused as refused:
             refusal = refused
         else:
-            self._start(plan, parameters)
+            self._start(plan, sql, _copied(parameters))
             return self
         raise self._guard.refuse(self._guard.current(), refusal, sql)
 
-    def _start(self, plan: guard_sql.Plan, parameters: Any) -> None:
+    def _start(self, plan: guard_sql.Plan, sql: str, parameters: Any) -> None:
         self._statement = statement = self._raw.statement()
         columns: tuple[str, ...] = ()
 
@@ -96,7 +100,8 @@ class GuardedCursor:
         if plan.public:
             self._batches = self._public(apply(None), statement, parameters)
         else:
-            self._batches = self._guard.read(self._guard.current(), plan, parameters, statement, apply)
+            self._acting = self._guard.current()
+            self._batches = self._guard.read(self._acting, plan, sql, parameters, statement, apply)
         self._rows.extend(next(self._batches, ()))
         self._description = tuple((name, None, None, None, None, None, None) for name in columns)
 
@@ -108,6 +113,7 @@ class GuardedCursor:
 
     def fetchone(self) -> Row | None:
         """The next row, None at the end."""
+        self._within()
         while not self._rows:
             batch = next(self._batches, None)
             if batch is None:
@@ -122,11 +128,18 @@ class GuardedCursor:
 
     def fetchall(self) -> list[Row]:
         """All rows that are left."""
+        self._within()
         for batch in self._batches:
             self._rows.extend(batch)
         rows = list(self._rows)
         self._rows.clear()
         return rows
+
+    def _within(self) -> None:
+        """Rows are taken in the context that they were read in."""
+        if self._acting is not None and not self._acting.open:
+            self._rows.clear()
+            raise Refused.own("GUARD-CONTEXT", "It closed before all rows were taken; take them inside it.")
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.fetchone, None)
@@ -146,3 +159,10 @@ class GuardedCursor:
         self._closed = True
         self._rows.clear()
         self._batches = iter(())
+
+
+def _copied(parameters: Any) -> Any:
+    """The parameters as they are now: the caller's list may change while rows are still being registered."""
+    if type(parameters) in (list, tuple):
+        return tuple(parameters)
+    return dict(parameters) if type(parameters) is dict else parameters

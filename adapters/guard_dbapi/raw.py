@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any, Final, TypeVar
 
 import guard_sql
@@ -19,68 +20,59 @@ _CLOSED: Final = "The connection is closed."
 class Statement:
     """One guarded statement on the connection: a `guard.drive.Database`."""
 
-    __slots__ = ("_cursor", "_raw", "_rest", "text")
+    __slots__ = ("_left", "_raw", "text")
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
-        self._cursor: sqlite3.Cursor | None = None
-        self._rest: list[Row] | None = None
+        self._left: list[Row] = []
         self.text: str | None = None
         """The guarded text that ran, None before."""
 
     def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        """Runs it. An older statement that was not fetched to its end is taken into memory first."""
-        self._raw.settle(self)
+        """Runs it and takes its rows into memory, so that no read stays open.
+
+        SQLite keeps a snapshot while a cursor is open: the next statement of this connection would see the
+        old one, in which a consent withdrawn in between still counts, and without a write-ahead log the
+        reader would keep the ledger from recording the withdrawal at all.
+        """
         self.text = sql
-        self._cursor = self._raw.run(lambda connection: connection.execute(sql, dict(parameters)))
+        bound, most = dict(parameters), self._raw.most
+        self._left = self._raw.run(lambda connection: _all(connection, sql, bound, most))
+        if len(self._left) > most:
+            self._left = []
+            raise Refused.own("GUARD-LIMIT", f"More than {most} rows; ask for fewer at once.")
 
     def fetch(self, size: int) -> list[Row]:
         """The next rows."""
-        if self._rest is not None:
-            rows, self._rest = self._rest[:size], self._rest[size:]
-            return rows
-        cursor = self._cursor
-        if cursor is None:
-            return []
-        return self._raw.run(lambda _: cursor.fetchmany(size))
+        rows, self._left = self._left[:size], self._left[size:]
+        return rows
 
     def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
-        """For whom of `subjects` a row of the source fulfils the condition."""
+        """For whom of `subjects` the condition holds."""
         sql, parameters = guard_sql.holds(self._raw.site, source, condition, subjects, facts)
         rows = self._raw.run(lambda connection: connection.execute(sql, parameters).fetchall())
         return {key for (key,) in rows}
 
-    def settle(self) -> None:
-        """Takes what is left into memory and ends the read: SQLite keeps its snapshot while it is open.
 
-        The next statement of this connection would otherwise see the old one, and a consent withdrawn in
-        between would still count.
-        """
-        if self._cursor is not None and self._rest is None:
-            cursor = self._cursor
-            self._rest = self._raw.run(lambda _: cursor.fetchall())
-            cursor.close()
+def _all(connection: sqlite3.Connection, sql: str, parameters: dict[str, Any], most: int) -> list[Row]:
+    with closing(connection.execute(sql, parameters)) as cursor:
+        return cursor.fetchmany(most + 1)
 
 
 class Raw:
     """The driver's connection; everything that reaches it comes through here."""
 
-    __slots__ = ("_connection", "_latest", "site")
+    __slots__ = ("_connection", "most", "site")
 
-    def __init__(self, connection: sqlite3.Connection, site: guard_sql.Site) -> None:
+    def __init__(self, connection: sqlite3.Connection, site: guard_sql.Site, most: int) -> None:
         self._connection: sqlite3.Connection | None = connection
-        self._latest: Statement | None = None
         self.site = site
+        self.most = most
+        """The most rows of one statement."""
 
     def statement(self) -> Statement:
         """Room for one statement."""
         return Statement(self)
-
-    def settle(self, statement: Statement) -> None:
-        """Ends the read of the statement before this one."""
-        if self._latest is not None and self._latest is not statement:
-            self._latest.settle()
-        self._latest = statement
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Does the work; a failure of the database comes out as GUARD-DATABASE, without its text.
@@ -93,7 +85,7 @@ class Raw:
             raise Refused.own("GUARD-DATABASE", _CLOSED)
         try:
             return work(connection)
-        except (sqlite3.Error, OverflowError, UnicodeError):
+        except (sqlite3.Error, OverflowError, UnicodeError, MemoryError):
             pass
         raise Refused.own("GUARD-DATABASE")
 

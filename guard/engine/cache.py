@@ -22,8 +22,8 @@ class Cache:
     """Least recently used decisions by key. Safe for many threads; may be shared, since a key names its policies."""
 
     def __init__(self, size: int = SIZE, per_actor: int = PER_ACTOR) -> None:
-        if not 0 < per_actor <= size:
-            raise Misuse("A cache needs room: 0 < per_actor <= size.")
+        if not 0 <= per_actor <= size:
+            raise Misuse("An actor's share is a part of the cache: 0 <= per_actor <= size. 0 keeps nothing.")
         self._size = size
         self._per_actor = per_actor
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class Cache:
     def put(self, key: bytes, decision: Decision, actor: str) -> None:
         """Keeps a decision at the charge of `actor`."""
         with self._lock:
-            if key in self._entries:
+            if key in self._entries or not self._per_actor:
                 return
             share = self._shares.setdefault(actor, OrderedDict())
             if len(share) >= self._per_actor:

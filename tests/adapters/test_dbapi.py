@@ -1,0 +1,428 @@
+"""The DB-API adapter: an allow-list in front of the driver, and every statement on the road."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import guard_dbapi
+import pytest
+
+from guard import Actor, Declared, Guard, Misuse, Recipient, Refused, Settings
+from guard.demo import tour
+from guard.register.seal import KeyFile, unseal
+
+LIN = Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3")
+PURPOSE = "loan_underwriting"
+MINE = "UPDATE loan_case SET officer_id = 'officer-lin', status = 'open';"
+ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = ?"
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank whose consents are recorded, to be copied."""
+    folder = tmp_path_factory.mktemp("dbapi") / "bank"
+    tour.open_bank(Settings.load(tour.make_bank(folder))).close()
+    return folder
+
+
+class Bank:
+    def __init__(self, folder: Path, guard: Guard) -> None:
+        self.folder = folder
+        self.file = str(folder / "bank.db")
+        self.guard = guard
+        self.connect = guard_dbapi.wrap(sqlite3.connect, guard, dialect="sqlite")
+
+    def raw(self, script: str) -> None:
+        with sqlite3.connect(self.file) as connection:
+            connection.executescript(script)
+        connection.close()
+
+    @property
+    def entries(self) -> list[Any]:
+        """What was registered since the bank was opened."""
+        return [entry for entry in self.guard.register.entries() if entry.kind != "consent"]
+
+    def ask(self, sql: str, parameters: Any = (), **acting: Any) -> list[tuple[Any, ...]]:
+        with self.guard.acting(LIN, **{"purpose": PURPOSE, **acting}):
+            rows: list[tuple[Any, ...]] = self.connect(self.file).execute(sql, parameters).fetchall()
+            return rows
+
+
+Open = Callable[..., Bank]
+
+
+@pytest.fixture
+def opened(recorded: Path, tmp_path: Path) -> Iterator[Open]:
+    made: list[Guard] = []
+
+    def make(script: str = "", limits: str = "", now: Callable[[], float] = time.time) -> Bank:
+        folder = tmp_path / f"bank{len(made)}"
+        shutil.copytree(recorded, folder, ignore=shutil.ignore_patterns("*.jsonl", "*.head", "checkpoint*"))
+        if limits:
+            config = folder / "guard.yaml"
+            config.write_text(config.read_text("utf-8").replace("  batch: 256", f"  {limits}\n  batch: 256"), "utf-8")
+        guard = Guard.load(folder / "guard.yaml", now=now)
+        made.append(guard)
+        bank = Bank(folder, guard)
+        if script:
+            bank.raw(script)
+        return bank
+
+    yield make
+    for guard in made:
+        guard.close()
+
+
+@pytest.fixture
+def bank(opened: Open) -> Bank:
+    return opened()
+
+
+def refused(rule: str) -> Any:
+    return pytest.raises(Refused, match=rule)
+
+
+# --- What a program sees --------------------------------------------------------------------------
+
+
+def test_rows_come_out_as_from_the_driver(bank: Bank) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE), bank.connect(bank.file) as connection:
+        cursor = connection.cursor()
+        assert cursor.execute(ONE, (1002,)) is cursor
+        assert cursor.connection is connection
+        assert [column[0] for column in cursor.description or ()] == ["full_name", "id_number"]
+        (row,) = cursor
+        assert len(row) == 2
+        assert cursor.fetchone() is None
+        assert cursor.execute(ONE.replace("?", ":who"), {"who": 1002}).fetchmany(5) == [row]
+        assert cursor.rowcount == -1
+
+
+def test_public_tables_need_no_context_and_leave_no_entry(bank: Bank) -> None:
+    rows = bank.connect(bank.file).execute("SELECT name FROM branch ORDER BY branch_id").fetchall()
+    assert len(rows) == 3
+    assert bank.entries == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("create_function", "create_collation", "create_aggregate", "set_authorizer", "set_trace_callback"),
+        *("backup", "serialize", "deserialize", "iterdump", "blobopen", "enable_load_extension", "load_extension"),
+        *("row_factory", "text_factory", "isolation_level", "total_changes", "interrupt", "__dict__"),
+    ],
+)
+def test_what_is_not_on_the_list_does_not_exist(bank: Bank, name: str) -> None:
+    connection = bank.connect(bank.file)
+    assert not hasattr(connection, name)
+    assert not hasattr(connection.cursor(), name)
+    with pytest.raises(AttributeError):
+        setattr(connection, name, None)
+
+
+@pytest.mark.parametrize("call", ["executemany", "executescript"])
+def test_more_than_one_statement_at_once_is_refused(bank: Bank, call: str) -> None:
+    with refused("GUARD-PROXY"):
+        getattr(bank.connect(bank.file), call)("SELECT 1", [])
+
+
+# --- Attaching ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"factory": sqlite3.Connection},
+        {"detect_types": sqlite3.PARSE_DECLTYPES},
+        {"autocommit": False},
+        {"uri": True},
+        {"nonsense": 1},
+    ],
+)
+def test_a_way_around_is_no_argument(bank: Bank, keywords: dict[str, Any]) -> None:
+    with pytest.raises(Misuse, match="connect takes"):
+        bank.connect(bank.file, **keywords)
+    with pytest.raises(Misuse, match="connect takes"):
+        bank.connect(bank.file, 5.0)
+
+
+def test_another_dialect_is_not_guarded(bank: Bank) -> None:
+    with pytest.raises(Misuse, match="sqlite"):
+        guard_dbapi.wrap(sqlite3.connect, bank.guard, dialect="postgres")
+
+
+def test_only_the_ledgers_own_database_is_read(bank: Bank, opened: Open, tmp_path: Path) -> None:
+    shutil.copy(bank.file, tmp_path / "copy.db")
+    for other in (str(tmp_path / "copy.db"), str(tmp_path / "new.db"), ":memory:", opened().file):
+        with pytest.raises(Misuse, match="another database"):
+            bank.connect(other)
+
+
+def test_a_link_to_the_database_is_the_database(bank: Bank, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(bank.file)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        assert bank.connect(str(tmp_path / "link.db")).execute(ONE, (1002,)).fetchall()
+
+
+# --- Refusals -------------------------------------------------------------------------------------
+
+
+def test_every_refusal_is_registered(bank: Bank) -> None:
+    connection = bank.connect(bank.file)
+    with refused("GUARD-PURPOSE"):
+        connection.execute(ONE, (1002,))
+    with refused("GUARD-PURPOSE"):
+        bank.guard.acting(LIN, purpose="curiosity")
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        for sql in ("SELECT * FROM sqlite_schema", "DELETE FROM customer", "nonsense", "SELECT " + "x" * 100_000):
+            with refused("GUARD-SQL"):
+                connection.execute(sql)
+    with refused("PI-02"):
+        bank.ask(ONE, (1002,), purpose="marketing")
+    assert [entry.kind for entry in bank.entries] == ["denied"] * 7
+    assert len({entry.seq for entry in bank.entries}) == 7
+
+
+@pytest.mark.parametrize("parameters", [(object(),), ("\ud800",), (float("nan"),), {"a": 1}, (1, 2), (), 5, "12"])
+def test_parameters_that_do_not_fit_are_a_registered_refusal(bank: Bank, parameters: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        bank.ask(ONE, parameters)
+    assert caught.value.rules[0].startswith("GUARD-SQL-PARAMETERS")
+    assert [entry.kind for entry in bank.entries] == ["denied"]
+
+
+def test_the_databases_own_words_stay_inside(opened: Open) -> None:
+    """A table that went away after it was catalogued: the driver's message names it, and might name a value."""
+    bank = opened("ALTER TABLE customer RENAME TO secret_name;")
+    with pytest.raises(Refused) as caught:
+        bank.ask(ONE, (1002,))
+    error: BaseException | None = caught.value
+    assert caught.value.rules == ("GUARD-DATABASE",)
+    while error is not None:
+        assert "no such table" not in str(error)
+        assert not isinstance(error, sqlite3.Error)
+        error = error.__cause__ or error.__context__
+
+
+def test_a_closed_connection_or_cursor_says_so(bank: Bank) -> None:
+    connection = bank.connect(bank.file)
+    cursor = connection.cursor()
+    cursor.close()
+    with pytest.raises(Misuse, match="closed"):
+        cursor.execute(ONE, (1002,))
+    connection.close()
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("closed"):
+        connection.execute(ONE, (1002,))
+
+
+def test_another_thread_than_the_drivers_is_a_refusal(bank: Bank) -> None:
+    connection = bank.connect(bank.file)
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with bank.guard.acting(LIN, purpose=PURPOSE):
+                connection.execute(ONE, (1002,))
+        except Refused as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [error.rules for error in caught] == [("GUARD-DATABASE",)]  # type: ignore[attr-defined]
+
+
+# --- What policy is asked, what the register keeps ------------------------------------------------
+
+
+def test_policy_is_asked_about_what_the_context_says(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    actors: list[str] = []
+    decider = bank.guard.release.decider
+    decide = decider.decide
+
+    def spy(activities: Any, *, actor: str = "") -> Any:
+        asked.extend(activities)
+        actors.append(actor)
+        return decide(activities, actor=actor)
+
+    monkeypatch.setattr(decider, "decide", spy)
+    declared = Declared(notice="n-1", basis="contract", evidence="form-7")
+    to = Recipient(kind="handler", id="insurer-1")
+    with pytest.raises(Refused):
+        bank.ask(ONE, (1002,), subject=1002, operation="provide", recipient=to, declared=declared)
+    bank.ask("SELECT count(*) FROM customer")
+    first, second = asked
+    assert (first.subjects, second.subjects) == ("declared", "many")
+    assert (first.declared, first.recipient, first.operation) == (declared, to, "provide")
+    assert first.actor == LIN.facts()
+    assert actors == [LIN.id, LIN.id]
+
+
+def test_a_grant_to_one_recipient_is_none_to_another(opened: Open) -> None:
+    """The recipient that the context names is the one that the grants are compared with."""
+    bank = opened("UPDATE guard_grant SET recipient = 'insurer-1', separate = 1, assurance = 2 WHERE subject = '1002';")
+    bank.raw(
+        "INSERT INTO guard_scope SELECT DISTINCT scope, 'provide', category FROM guard_scope WHERE operation = 'use';"
+    )
+    for name, expected in (("insurer-1", 1), ("insurer-2", 0)):
+        to = Recipient(kind="handler", id=name)
+        rows = bank.ask("SELECT full_name FROM customer", operation="provide", recipient=to)
+        assert len(rows) == expected
+
+
+def test_values_are_sealed_and_persons_are_not_named(bank: Bank) -> None:
+    sql = 'SELECT full_name AS "id 110101199003071234" FROM customer WHERE customer_id = 1002 AND mobile <> ?'
+    bank.ask(sql, ("13800000000",))
+    (path,) = (bank.folder / "register").glob("*.jsonl")
+    text = path.read_bytes()
+    for secret in (b"1002", b"110101199003071234", b"13800000000"):
+        assert secret not in text
+    (entry,) = bank.entries
+    assert entry.persons.count == 1
+    kept = unseal(KeyFile(bank.folder / "register.key"), entry)
+    assert kept == {"sql": sql, "parameters": ["13800000000"]}
+
+
+def test_the_callers_list_is_kept_as_it_was(opened: Open) -> None:
+    bank = opened(limits="buffered: 5000")
+    asked = [1002]
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        cursor = bank.connect(bank.file).execute(ONE, asked)
+        asked[0] = 999
+        cursor.fetchall()
+    kept: Any = unseal(KeyFile(bank.folder / "register.key"), bank.entries[-1])
+    assert kept["parameters"] == [1002]
+
+
+def test_a_register_that_cannot_be_written_releases_nothing(bank: Bank) -> None:
+    register = bank.folder / "register"
+    (path,) = [*register.glob("*.jsonl")] or [None]
+    bank.guard.register.close()
+    with refused("GUARD-REGISTER"):
+        bank.ask(ONE, (1002,))
+    assert path is None or path.exists()
+
+
+# --- Time, context, withdrawal --------------------------------------------------------------------
+
+
+def test_the_next_statement_does_not_see_who_withdrew(bank: Bank) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.connect(bank.file)
+        open_cursor = connection.execute("SELECT customer_id FROM customer")
+        assert open_cursor.fetchone()
+        assert connection.execute(ONE, (1002,)).fetchall()
+        bank.guard.consents.withdraw_subject("1002")  # not kept waiting by the cursor that is still open
+        assert connection.execute(ONE, (1002,)).fetchall() == []
+
+
+def test_rows_are_taken_inside_the_context(bank: Bank) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        cursor = bank.connect(bank.file).execute("SELECT full_name FROM customer")
+    for take in (cursor.fetchall, cursor.fetchone, cursor.fetchmany):
+        with refused("GUARD-CONTEXT"):
+            take()
+
+
+def test_a_new_statement_forgets_the_rows_of_the_last(bank: Bank) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        cursor = bank.connect(bank.file).execute("SELECT full_name FROM customer")
+        with refused("GUARD-SQL"):
+            cursor.execute("SELECT nothing FROM nowhere")
+        assert cursor.fetchall() == []
+        assert cursor.description is None
+
+
+@pytest.mark.parametrize("operation", ["collect", "store"])
+def test_a_select_is_not_collecting_or_storing(bank: Bank, operation: str) -> None:
+    with refused("GUARD-OPERATION"):
+        bank.ask(ONE, (1002,), operation=operation)
+    assert [entry.kind for entry in bank.entries] == ["denied"]
+
+
+@pytest.mark.parametrize("operation", ["use", "process"])
+def test_an_inquiry_in_bulk_releases_nobody_under_any_name(opened: Open, operation: str) -> None:
+    bank = opened(MINE)
+    with refused("OP-08"):
+        bank.ask("SELECT full_name FROM customer", operation=operation)
+
+
+def test_a_clock_set_back_revives_nothing(opened: Open) -> None:
+    now = [time.time()]
+    bank = opened(now=lambda: now[0])
+    assert bank.ask(ONE, (1002,))
+    now[0] += 400 * 86_400
+    assert bank.ask(ONE, (1002,)) == []
+    now[0] -= 400 * 86_400
+    assert bank.ask(ONE, (1002,)) == []
+
+
+@pytest.mark.parametrize("reading", [float("nan"), float("inf"), -1.0, 1e300, None])
+def test_a_clock_that_tells_no_time_is_a_registered_refusal(opened: Open, reading: Any) -> None:
+    now: list[Any] = [time.time()]
+    bank = opened(now=lambda: now[0])
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        now[0] = reading
+        with refused("GUARD-CLOCK"):
+            bank.connect(bank.file).execute(ONE, (1002,))
+    assert [entry.kind for entry in bank.entries] == ["denied"]
+
+
+def test_more_rows_than_the_bound_are_refused(opened: Open) -> None:
+    bank = opened(MINE, limits="buffered: 256")
+    with refused("GUARD-LIMIT"):
+        bank.ask("SELECT case_id FROM loan_case")
+
+
+@pytest.mark.parametrize("limit", ["statement: 64", "parameters: 0"])
+def test_the_limits_of_guard_yaml_hold(opened: Open, limit: str) -> None:
+    bank = opened(limits=limit)
+    with refused("GUARD-SQL"):
+        bank.ask(ONE + " " * 64, (1002,))
+
+
+# --- A named person -------------------------------------------------------------------------------
+
+ONLY = "DELETE FROM loan; UPDATE loan_case SET officer_id = 'officer-wu'; " + (
+    "UPDATE loan_case SET officer_id = 'officer-lin', status = 'open' WHERE customer_id = 1002;"
+)
+LOAN = (
+    "INSERT INTO loan (loan_id, customer_id, guarantor_id, principal, status, overdue_days, overdue_ended_at) VALUES "
+)
+
+
+def said(bank: Bank, subject: str) -> Any:
+    try:
+        return bank.ask("SELECT loan_id FROM loan", subject=subject, purpose="post_loan_management")
+    except Refused as refusal:
+        return refusal.rules
+
+
+def test_who_stands_surety_for_a_hidden_loan_is_not_told(opened: Open) -> None:
+    one = opened(ONLY + LOAN + "(1, 1002, 1500, 5, 'normal', 0, NULL);")
+    other = opened(ONLY + LOAN + "(1, 1002, 1501, 5, 'normal', 0, NULL);")
+    assert said(one, "1500") == said(other, "1500") == ("PI-02",)
+
+
+def test_that_there_was_an_adverse_record_is_not_told(opened: Open) -> None:
+    old = opened(ONLY + LOAN + "(1, 1002, NULL, 5, 'normal', 90, '2015-01-01');")
+    none = opened(ONLY)
+    assert said(old, "1002") == said(none, "1002")
+
+
+def test_the_register_verifies_after_all_of_it(bank: Bank) -> None:
+    bank.ask(ONE, (1002,))
+    with pytest.raises(Refused):
+        bank.ask("nonsense")
+    assert bank.guard.register.verify().ok
+    for path in (bank.folder / "register").glob("*.jsonl"):
+        for line in path.read_text("utf-8").splitlines():
+            assert json.loads(line)["v"] == 1
