@@ -70,7 +70,7 @@ class PlanCache:
     def apply(self, plan: Plan, decision: Decision | None) -> Guarded:
         """The guarded form of a plan under a decision: by the very objects first, then by the decision's shape.
 
-        The entries hold the objects whose identity is their key, so that an identity is never taken over.
+        An entry holds the objects whose identity is its key: while it is there, no other object can have it.
         """
         if plan.source is None or decision is None or plan.public:
             return self._by_shape(plan, decision, b"")
@@ -78,7 +78,7 @@ class PlanCache:
             # A denial has a shape too, that of nothing. It must never find what another decision allowed.
             return plan.apply(decision)
         met = self._met.get((id(plan), id(decision)))
-        if met is not None and met[0] is plan and met[1] is decision:
+        if met is not None:
             return met[2]
         made = self._by_shape(plan, decision, shape(plan.source, decision))
         self._met.put((id(plan), id(decision)), (plan, decision, made))
@@ -86,7 +86,7 @@ class PlanCache:
 
     def _by_shape(self, plan: Plan, decision: Decision | None, key: bytes) -> Guarded:
         known = self._guarded.get((id(plan), key))
-        if known is not None and known[0] is plan:
+        if known is not None:
             return known[1]
         made = plan.apply(decision)
         self._guarded.put((id(plan), key), (plan, made))

@@ -22,8 +22,19 @@ from guard_sql.grammar import NODES
 from guard_sql.resolve import ALIAS
 from guard_sql.text import parse, sql_refused, tokenise
 
-_TEMPLATE_FUNCTIONS: Final[frozenset[type[exp.Expr]]] = frozenset(
-    {exp.Typeof, exp.Substring, exp.Length, exp.StrPosition, exp.Chr, exp.Exists, exp.Glob, exp.Collate, exp.Subquery}
+_TEMPLATE_NODES: Final[frozenset[type[exp.Expr]]] = frozenset(
+    {
+        exp.Typeof,
+        exp.Substring,
+        exp.Length,
+        exp.StrPosition,
+        exp.Chr,
+        exp.Exists,
+        exp.Glob,
+        exp.Collate,
+        exp.Var,
+        exp.Subquery,
+    }
 )
 _ALIASES: Final = frozenset({ROW, "g", "s", "r"})
 
@@ -50,6 +61,9 @@ def outer(
             named.add((node.args["db"].name if node.args.get("db") else None, node.name))
         elif kind is exp.Column:
             if not isinstance(node.this, exp.Identifier) or node.text("table") != ALIAS or node.name not in columns:
+                raise _fails()
+        elif kind is exp.Anonymous:
+            if node.name.lower() not in dialect.unnamed:
                 raise _fails()
         elif not (kind in NODES or kind in dialect.functions or kind in dialect.aggregates or kind is exp.JSONArrayAgg):
             raise _fails()
@@ -86,7 +100,7 @@ def part(
             reads.add((of.text("db"), of.name, node.name))
         elif kind is exp.Placeholder:
             bound.add(node.name)
-        elif kind not in NODES and kind not in _TEMPLATE_FUNCTIONS and kind is not exp.Var:
+        elif kind is exp.Anonymous or not (kind in NODES or kind in _TEMPLATE_NODES):
             raise _fails()
     if named != tables or bound != parameters:
         raise _fails()

@@ -118,6 +118,19 @@ FACTS = Facts(
     judged="rules-1",
 )
 
+OP01 = GrantCondition(rule="OP-01")
+
+
+def facts(**other: object) -> Facts:
+    """FACTS with some of them changed."""
+    return Facts(**{**{name: getattr(FACTS, name) for name in Facts.__struct_fields__}, **other})
+
+
+def plan(sql: str) -> guard_sql.Plan:
+    """The plan of a statement on the bank."""
+    return guard_sql.plan(sql, SITE)
+
+
 Record = dict[str, Any]
 
 
@@ -220,6 +233,31 @@ def run(
     connection.set_authorizer(None)
     visible = len(guarded.columns)
     return [row[:visible] for row in rows], [guarded.persons(row[visible:]) for row in rows], guarded
+
+
+LOANS = Data(
+    loan=[
+        {"loan_id": 1, "holder_key": "a", "guarantor_key": "b", "principal": 1.0, "status": "open", "opened_at": None},
+        {"loan_id": 2, "holder_key": "a", "guarantor_key": None, "principal": 2.0, "status": "open", "opened_at": None},
+        {"loan_id": 3, "holder_key": "c", "guarantor_key": "a", "principal": 4.0, "status": "shut", "opened_at": None},
+        {"loan_id": 4, "holder_key": None, "guarantor_key": "a", "principal": 8.0, "status": "shut", "opened_at": None},
+        {
+            "loan_id": 5,
+            "holder_key": b"a",
+            "guarantor_key": None,
+            "principal": 9.0,
+            "status": "shut",
+            "opened_at": None,
+        },
+    ],
+    grants=[grant("a"), grant("b"), grant("c")],
+    scopes={1: {("use", "loan")}},
+)
+
+
+def loans() -> sqlite3.Connection:
+    """A database with LOANS."""
+    return fill(empty(), LOANS)
 
 
 # --- The oracle -----------------------------------------------------------------------------------

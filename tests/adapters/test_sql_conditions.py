@@ -1,0 +1,140 @@
+"""Conditions on rows, and the same conditions asked about persons."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+import sql_world as world
+from sql_world import (
+    CASE,
+    CUSTOMER,
+    FACTS,
+    LOAN,
+    OP01,
+    SITE,
+    Data,
+    decision,
+    facts,
+    loans,
+    plan,
+    run,
+)
+
+import guard_sql
+from guard.errors import Misuse, Refused
+from guard.model import (
+    ALWAYS,
+    NEVER,
+    FactCondition,
+    RelationCondition,
+    SelfCondition,
+    any_of,
+)
+
+
+def test_a_relation_without_a_table_in_this_database_is_refused() -> None:
+    elsewhere = guard_sql.Site(catalogue=world.CATALOGUE, holder="agency", schemas={"main": "retail"})
+    with pytest.raises(Refused) as raised:
+        guard_sql.plan("SELECT 1 FROM customer", elsewhere)
+    assert raised.value.rules == ("GUARD-SQL-TABLE",)
+    unknown = decision(CUSTOMER, RelationCondition(rule="PI-02", name="none"))
+    with pytest.raises(Refused) as raised:
+        plan("SELECT full_name FROM customer").apply(unknown)
+    assert raised.value.rules == ("GUARD-DECISION-NAME",)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        FactCondition(rule="X", name="frozen", operator="ge", ago="P5Y"),
+        FactCondition(rule="X", name="grade", operator="eq", value="a\0b"),
+        FactCondition(rule="X", name="frozen", operator="eq", value=2**64),
+        FactCondition(rule="X", name="frozen", operator="eq"),
+    ],
+)
+def test_a_fact_that_cannot_be_compared_is_refused(condition: FactCondition) -> None:
+    with pytest.raises(Refused) as raised:
+        plan("SELECT full_name FROM customer").apply(decision(CUSTOMER, condition))
+    assert raised.value.rules == ("GUARD-DECISION-CONDITION",)
+
+
+@pytest.mark.parametrize("operator", ["eq", "ne", "lt", "le", "gt", "ge"])
+def test_a_value_of_another_kind_never_fulfils_a_fact(operator: str) -> None:
+    """In SQLite any text is above any number: `frozen >= 1` would hold for 'no'."""
+    connection = world.fill(world.empty(), Data(customer=[{"customer_id": 1, "frozen": "no", "grade": b"A"}]))
+    for name, value in (("frozen", 1), ("grade", "A")):
+        made = decision(CUSTOMER, FactCondition(rule="X", name=name, operator=operator, value=value))  # type: ignore[arg-type]
+        assert run(connection, "SELECT customer_id FROM customer", made)[0] == []
+
+
+@pytest.mark.parametrize("value", ["soon", "2026-1-1", "", "20260101", 20_260_101, b"2026-01-01", "2026-01-01 "])
+def test_what_is_no_iso_date_fulfils_no_period(value: object) -> None:
+    connection = world.fill(world.empty(), Data(customer=[{"customer_id": 1, "ended_on": value}]))
+    for operator in ("lt", "ge", "ne"):
+        made = decision(
+            CUSTOMER, FactCondition(rule="X", name="adverse_ended_on", operator=operator, ago="P5Y", or_absent=True)
+        )  # type: ignore[arg-type]
+        assert run(connection, "SELECT customer_id FROM customer", made)[0] == []
+
+
+def test_text_of_the_policy_stays_text() -> None:
+    evil = "x' OR '1' = '1"
+    made = decision(CUSTOMER, FactCondition(rule="X", name="grade", operator="eq", value=evil))
+    connection = world.fill(
+        world.empty(), Data(customer=[{"customer_id": 1, "grade": "A"}, {"customer_id": 2, "grade": evil}])
+    )
+    assert run(connection, "SELECT customer_id FROM customer", made)[0] == [(2,)]
+
+
+def test_a_declared_integer_key_is_looked_up_by_its_index() -> None:
+    connection = world.empty()
+    connection.execute("CREATE INDEX by_customer ON customer (customer_id)")
+    guarded = plan("SELECT full_name FROM customer").apply(decision(CUSTOMER, OP01))
+    sql, parameters = guarded.bind(None, facts(subject="12"))
+    steps = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+    assert any("t USING INDEX by_customer" in step for step in steps), steps
+    assert any("g USING INDEX guard_grant_subject_purpose" in step for step in steps), steps
+
+
+def test_the_programs_own_key_is_looked_up_through_the_template() -> None:
+    connection = world.empty()
+    connection.execute("CREATE INDEX by_customer ON customer (customer_id)")
+    guarded = plan("SELECT full_name FROM customer WHERE customer_id = ?").apply(decision(CUSTOMER, OP01))
+    steps = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + guarded.text, guarded.bind([1], FACTS)[1])]
+    assert any("t USING INDEX by_customer" in step for step in steps), steps
+
+
+def holding(connection: sqlite3.Connection, source: str, condition: object, *keys: str, **other: object) -> set[str]:
+    sql, parameters = guard_sql.holds(SITE, source, condition, keys, facts(**other))  # type: ignore[arg-type]
+    return {key for (key,) in connection.execute(sql, parameters)}
+
+
+def test_holds_says_for_whom_a_condition_holds() -> None:
+    connection = loans()
+    connection.execute("UPDATE guard_grant SET withdrawn_at = 1 WHERE subject = 'c'")
+    assert holding(connection, LOAN, ALWAYS, "a", "b", "c", "z") == {"a", "b", "c"}
+    assert holding(connection, LOAN, NEVER, "a", "b") == set()
+    # c's only row names a, who has a grant; c has none.
+    assert holding(connection, LOAN, OP01, "a", "b", "c", "z") == {"a", "b"}
+    assert holding(connection, LOAN, SelfCondition(rule="PI-45"), "a", "b", "c", actor="c") == {"a", "c"}
+
+
+def test_holds_compares_keys_exactly() -> None:
+    connection = world.fill(
+        world.empty(),
+        Data(
+            customer=[{"customer_id": 12}],
+            loan_case=[{"customer_id": 12, "officer": "officer-1", "status": "open"}],
+        ),
+    )
+    relation = RelationCondition(rule="PI-02", name="assigned_case")
+    assert holding(connection, CUSTOMER, relation, "12", "012", " 12", "12.0", "12x", "") == {"12"}
+    assert holding(connection, CUSTOMER, any_of(OP01, relation), "12") == {"12"}
+    assert holding(connection, CUSTOMER, relation, "12", actor="officer-2") == set()
+    assert holding(connection, CASE, ALWAYS) == set()
+
+
+def test_holds_knows_only_sources_of_this_database() -> None:
+    with pytest.raises(Misuse):
+        guard_sql.holds(SITE, "bank:retail.branch", ALWAYS, (), FACTS)

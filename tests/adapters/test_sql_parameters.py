@@ -1,0 +1,104 @@
+"""Parameters are counted, typed and renamed; they are data and never code."""
+
+from __future__ import annotations
+
+import pytest
+from sql_world import (
+    FACTS,
+    LOAN,
+    OP01,
+    decision,
+    plan,
+)
+
+from guard.errors import Refused
+
+BY_PLACE = "SELECT loan_id FROM loan WHERE status = ? OR principal > ? LIMIT ?, ?"
+BY_NAME = "SELECT loan_id FROM loan WHERE status = :status OR principal > @least OR status <> :status LIMIT $n"
+
+
+def bound(sql: str, parameters: object) -> dict[str, object]:
+    values = plan(sql).apply(decision(LOAN)).bind(parameters, FACTS)[1]  # type: ignore[arg-type]
+    return {name: value for name, value in values.items() if name.startswith("u")}
+
+
+def test_parameters_are_bound_by_their_place_in_the_text() -> None:
+    assert bound(BY_PLACE, ["open", 1.5, 5, 10]) == {"u0": "open", "u1": 1.5, "u2": 5, "u3": 10}
+    assert plan(BY_PLACE).apply(decision(LOAN)).text.endswith("LIMIT :u3 OFFSET :u2")
+
+
+def test_named_parameters_are_bound_by_their_names() -> None:
+    assert bound(BY_NAME, {"status": "open", "least": 1, "n": 2, "more": 3}) == {"u0": "open", "u1": 1, "u2": 2}
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [
+        (BY_PLACE, None),
+        (BY_PLACE, []),
+        (BY_PLACE, ["open", 1, 1]),
+        (BY_PLACE, ["open", 1, 1, 1, 1]),
+        (BY_PLACE, {"u0": 1, "u1": 1, "u2": 1, "u3": 1}),
+        (BY_PLACE, "abcd"),
+        (BY_PLACE, ["open", 1, "1", 1]),
+        (BY_PLACE, ["open", 1, 1, None]),
+        (BY_PLACE, ["open", 1, 1.0, 1]),
+        (BY_NAME, None),
+        (BY_NAME, [1, 2, 3]),
+        (BY_NAME, {"status": 1, "least": 1}),
+        ("SELECT loan_id FROM loan", [1]),
+        ("SELECT loan_id FROM loan", {"g_now": 0}),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(sql: str, parameters: object) -> None:
+    with pytest.raises(Refused) as raised:
+        bound(sql, parameters)
+    assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
+
+
+class Text(str):
+    """What a driver might adapt in a way of its own."""
+
+    __slots__ = ()
+
+    def __conform__(self, _: object) -> str:
+        return "x') UNION SELECT ssn"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Text("x"),
+        object(),
+        [1],
+        (1,),
+        {"a": 1},
+        2**63,
+        -(2**63) - 1,
+        "a\0b",
+        "\ud800",
+        "x" * 40_000,
+        b"x" * 40_000,
+        1j,
+        bytearray(b"x"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_parameters_are_data_by_their_exact_type(value: object) -> None:
+    with pytest.raises(Refused) as raised:
+        bound("SELECT loan_id FROM loan WHERE status = ?", [value])
+    assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
+
+
+@pytest.mark.parametrize("value", [None, "x", "王", 1, -(2**63), 2**63 - 1, 1.5, b"x", True])
+def test_plain_values_pass(value: object) -> None:
+    assert bound("SELECT loan_id FROM loan WHERE status = ?", [value]) == {"u0": value}
+
+
+def test_a_parameter_of_the_program_is_never_one_of_the_guard() -> None:
+    sql = "SELECT loan_id FROM loan WHERE status = :g_purpose AND principal = :g_now"
+    made = plan(sql).apply(decision(LOAN, OP01))
+    values = made.bind({"g_purpose": "stolen", "g_now": -1}, FACTS)[1]
+    assert values["g_purpose"] == FACTS.purpose
+    assert values["g_now"] == FACTS.seconds
+    assert values["u0"] == "stolen"

@@ -1,0 +1,72 @@
+"""Text is bounded before a parser reads it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sql_world import (
+    SITE,
+    plan,
+)
+
+import guard_sql
+from guard.errors import Refused
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1" + " " * 40_000,
+        "SELECT " + "(" * 40 + "1" + ")" * 40,
+        "SELECT " + "CASE WHEN 1 THEN " * 40 + "1" + " END" * 40,
+        "SELECT " + "NOT " * 100 + "1",
+        "SELECT " + "- " * 100 + "1",
+        "SELECT 1" + " + 1" * 400,
+        "SELECT 1" + " OR 1" * 400,
+        "SELECT " + "1, " * 5_000 + "1",
+        "SELECT " + "lower(" * 40 + "1" + ")" * 40,
+        "SELECT full_name AS x FROM customer ORDER BY " + ", ".join(["x"] * 9_000),
+        "SELECT " + " || ".join(["full_name"] * 100) + " AS x FROM customer ORDER BY " + ", ".join(["x"] * 200),
+    ],
+    ids=lambda sql: sql[:24],
+)
+def test_what_is_too_long_or_too_deep_is_refused(sql: str) -> None:
+    with pytest.raises(Refused) as raised:
+        plan(sql)
+    assert raised.value.rules == ("GUARD-SQL",)
+
+
+def test_bounds_hold_on_a_small_stack() -> None:
+    """A thread's stack may be small; the parser is recursive."""
+    refused: list[Refused] = []
+
+    def work() -> None:
+        for sql in ("SELECT " + "(" * 10_000, "SELECT " + "NOT " * 10_000, "SELECT " + "CASE " * 8_000):
+            try:
+                plan(sql)
+            except Refused as error:
+                refused.append(error)
+
+    threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(0)
+    assert len(refused) == 3
+
+
+@pytest.mark.parametrize("sql", ["SELECT 'a\0b'", "SELECT 1 -- \0", "SELECT '\ud800'"])
+def test_a_nul_or_half_a_character_is_refused_also_in_a_literal(sql: str) -> None:
+    """SQLite would read the statement up to the NUL."""
+    with pytest.raises(Refused) as raised:
+        plan(sql)
+    assert raised.value.rules == ("GUARD-SQL",)
+
+
+@pytest.mark.parametrize("sql", [b"SELECT 1", None, 1, ["SELECT 1"]])
+def test_a_statement_is_text(sql: object) -> None:
+    with pytest.raises(Refused):
+        guard_sql.plan(sql, SITE)  # type: ignore[arg-type]
