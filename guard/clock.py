@@ -41,6 +41,7 @@ class Steady:
         self.last = 0.0
 
     def __call__(self) -> float:
+        """UTC seconds, never less than before; Refused GUARD-CLOCK where the source tells no time."""
         reading = self._source()
         if not isinstance(reading, int | float) or not math.isfinite(reading) or not 0 <= reading < _LATEST:
             raise Refused.own("GUARD-CLOCK")

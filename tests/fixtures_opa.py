@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guard import opa
-from guard.engine import bundle, shipped
+from guard.engine import bundle, opa, shipped
 from guard.engine.build import build
 from guard.engine.bundle import Bundle
 

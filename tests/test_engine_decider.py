@@ -313,10 +313,16 @@ def test_who_uses_an_entry_of_another_pays_nothing() -> None:
     assert len(cache) == 4
 
 
-def test_a_cache_needs_room() -> None:
-    for size, share in ((0, 0), (10, 0), (10, 11)):
+def test_a_share_is_a_part_of_the_cache() -> None:
+    for size, share in ((0, 1), (10, -1), (10, 11)):
         with pytest.raises(Misuse):
             Cache(size, share)
+
+
+def test_a_share_of_nothing_keeps_nothing() -> None:
+    cache = Cache(10, 0)
+    cache.put(b"k", Decision(id="", allow=False), "officer")
+    assert cache.get(b"k") is None
 
 
 KEYS = [b"%d" % number for number in range(9)]

@@ -27,8 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fixtures_opa import Built, Serve
 
-from guard import opa
-from guard.engine import bundle
+from guard.engine import bundle, opa
 from guard.engine.bundle import Bundle
 from guard.engine.server import Server
 from guard.errors import ConfigError, Misuse, Refused, UnsafeWarning
@@ -197,8 +196,7 @@ def test_a_server_that_is_open_without_a_token_is_refused(
     serve: Serve, floor: Built, rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = rule.replace("; ", "\n\t").replace(" if ", " if {\n\t") + ("\n}" if " if " in rule else "")
-    authz = f"package system.authz\n\ndefault allow := false\n\nallow if input.identity == data.system.authz.token\n\n{body}\n"
-    monkeypatch.setattr(opa, "AUTHZ", authz)
+    monkeypatch.setattr(opa, "AUTHZ", f"{opa.AUTHZ}\n{body}\n")
     running = serve({"f.tar.gz": floor.rego.raw})
     with pytest.raises(Refused, match="GUARD-ENGINE-OPEN"):
         Server(running.url, digests(floor.rego), token_file=running.token_file)
@@ -517,24 +515,34 @@ def test_a_broken_connection_is_a_refusal(tmp_path: Path) -> None:
     assert found.rules[0] in {"GUARD-ENGINE-STOPPED", "GUARD-DECISION-JSON"}
 
 
-def drip(where: str) -> Reply:
-    def reply(to: http.server.BaseHTTPRequestHandler) -> None:
-        if where == "body":
+class Drip:
+    """Answers a byte every 50 ms, for ten seconds or until the caller hangs up."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.hung_up = threading.Event()
+
+    def __call__(self, to: http.server.BaseHTTPRequestHandler) -> None:
+        if self.where == "body":
             to.send_response(200)
             to.send_header("Content-Length", "1000")
             to.end_headers()
-        for _ in range(200):
-            to.wfile.write(b" " if where == "body" else b"X")
-            to.wfile.flush()
-            time.sleep(0.05)
-
-    return reply
+        try:
+            for _ in range(200):
+                to.wfile.write(b" " if self.where == "body" else b"X")
+                to.wfile.flush()
+                time.sleep(0.05)
+        except OSError:
+            self.hung_up.set()
+            raise
 
 
 @pytest.mark.parametrize("where", ["headers", "body"])
 def test_a_server_that_drips_does_not_get_past_the_deadline(where: str, tmp_path: Path) -> None:
     # Each wait for a byte is far below the deadline: only the whole call exceeds it.
-    assert said(drip(where), tmp_path, deadline=0.4).rules == ("GUARD-ENGINE-SLOW",)
+    drip = Drip(where)
+    assert said(drip, tmp_path, deadline=0.6).rules == ("GUARD-ENGINE-SLOW",)
+    assert drip.hung_up.wait(5)
 
 
 def test_a_server_that_drips_over_tls_does_not_get_past_the_deadline(tmp_path: Path) -> None:
@@ -542,9 +550,11 @@ def test_a_server_that_drips_over_tls_does_not_get_past_the_deadline(tmp_path: P
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     (tmp_path / "token").write_text("secret")
-    with lying(drip("body"), tls=context) as url:
-        engine = Server(url, {"floor": DIGEST}, token_file=tmp_path / "token", ca_file=cert, deadline=0.4)
+    drip = Drip("body")
+    with lying(drip, tls=context) as url:
+        engine = Server(url, {"floor": DIGEST}, token_file=tmp_path / "token", ca_file=cert, deadline=0.6)
         assert refusal(engine).rules == ("GUARD-ENGINE-SLOW",)
+        assert drip.hung_up.wait(5)
         engine.close()
 
 

@@ -19,8 +19,8 @@ from fixtures_opa import FIXTURES, Built
 from fuzzing import generator
 from fuzzing.generator import Generator
 
-from guard import merge, opa, wire
-from guard.engine import Engine, Entrypoint, bundle, shipped
+from guard import merge, wire
+from guard.engine import Engine, Entrypoint, bundle, opa, shipped
 from guard.engine.embedded import Embedded
 from guard.engine.server import Server
 from guard.model import Activity, Consent, Decision, Verdict, rules_of

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from fixtures_opa import FIXTURES, Built
 
-from guard import opa
-from guard.engine import bundle
+from guard.engine import bundle, opa
 from guard.engine.build import build
 from guard.errors import ConfigError
 

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from fixtures_opa import FIXTURES, Built
 
-from guard import opa
-from guard.engine import bundle, shipped
+from guard.engine import bundle, opa, shipped
 from guard.engine.embedded import Embedded
 from guard.masks import MASKS
 from guard.model import RECIPIENTS, WITHIN

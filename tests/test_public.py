@@ -65,7 +65,7 @@ ORDER = [
     {"masks", "clock"},
     {"wire", "context"},
     {"merge", "documents"},
-    {"catalogue", "config", "opa"},
+    {"catalogue", "config"},
     {"engine"},
     {"ledger_tables", "ledger_store", "consent", "register", "release"},
     {"enforce", "drive", "counterfactual", "explain"},

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from guard import opa as real
 from guard import release
 from guard.cli import show
 from guard.config import Settings
 from guard.engine import bundle
+from guard.engine import opa as real
 
 app = typer.Typer(help="The real OPA: install it, or serve policies with it.", no_args_is_help=True)
 

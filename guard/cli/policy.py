@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from guard import opa as real
 from guard.cli import show
+from guard.engine import opa as real
 from guard.engine.build import build as build_layer
 from guard.errors import ConfigError, Problem
 

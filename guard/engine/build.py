@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from guard import opa as real
 from guard.engine import ENTRYPOINTS, archive, bundle, metadata
+from guard.engine import opa as real
 from guard.engine.embedded import Embedded
 from guard.errors import ConfigError, Problem
 from guard.messages import Message

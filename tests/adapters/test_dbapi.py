@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import guard_dbapi
 import pytest
 
+import guard_dbapi
 from guard import Actor, Declared, Guard, Misuse, Recipient, Refused, Settings
 from guard.demo import tour
 from guard.register.seal import KeyFile, unseal
@@ -391,7 +391,8 @@ def test_the_limits_of_guard_yaml_hold(opened: Open, limit: str) -> None:
 
 # --- A named person -------------------------------------------------------------------------------
 
-ONLY = "DELETE FROM loan; UPDATE loan_case SET officer_id = 'officer-wu'; " + (
+ONLY = (
+    "DELETE FROM loan; UPDATE loan_case SET officer_id = 'officer-wu'; "
     "UPDATE loan_case SET officer_id = 'officer-lin', status = 'open' WHERE customer_id = 1002;"
 )
 LOAN = (

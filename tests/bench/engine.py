@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 import msgspec
 from opa_client.opa import OpaClient  # type: ignore[import-untyped]  # it has no types
 
-from guard import opa, wire
-from guard.engine import bundle, shipped
+from guard import wire
+from guard.engine import bundle, opa, shipped
 from guard.engine.bundle import Bundle
 from guard.engine.decider import Decider
 from guard.engine.embedded import Embedded
