@@ -7,9 +7,9 @@ what nobody read).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
@@ -70,7 +70,7 @@ def _same_database(raw: sqlite3.Connection, guard: Guard) -> None:
         row = raw.execute("SELECT value FROM main.guard_meta WHERE key = 'instance'").fetchone()
         files = [file for _, name, file in raw.execute("PRAGMA database_list") if name == "main"]
         expected = guard.settings.database.sqlite_file
-        same = expected is not None and bool(files) and os.path.samefile(files[0], expected)
+        same = expected is not None and bool(files) and Path(files[0]).samefile(expected)
     except (sqlite3.Error, OSError):
         row, same = None, False
     if row is None or row[0] != guard.consents.instance or not same:
