@@ -62,7 +62,9 @@ def _public(resolved: Resolved, parameters: Parameters, world: World) -> Guarded
     table = resolved.table
     tables = {(table.schema, table.name)} if table else set()
     outer(sql, tree, world.dialect, tables, set(table.types) if table else set())
-    text = Text(sql, reads=frozenset((*one, field) for one in tables for field in (*resolved.roles, "")))
+    # A table is read even where no column of it is.
+    reads = frozenset((schema, name, field) for schema, name in tables for field in (*resolved.roles, ""))
+    text = Text(sql, reads=reads)
     return Guarded(
         columns=columns,
         hidden=0,

@@ -6,20 +6,7 @@ import sqlite3
 
 import pytest
 import sql_world as world
-from sql_world import (
-    CASE,
-    CUSTOMER,
-    FACTS,
-    LOAN,
-    OP01,
-    SITE,
-    Data,
-    decision,
-    facts,
-    loans,
-    plan,
-    run,
-)
+from sql_world import CASE, CUSTOMER, FACTS, LOAN, OP01, SITE, Data, decision, facts, grant, loans, plan, run
 
 import guard_sql
 from guard.errors import Misuse, Refused
@@ -27,6 +14,7 @@ from guard.model import (
     ALWAYS,
     NEVER,
     FactCondition,
+    GrantCondition,
     RelationCondition,
     SelfCondition,
     any_of,
@@ -57,6 +45,49 @@ def test_a_fact_that_cannot_be_compared_is_refused(condition: FactCondition) -> 
     with pytest.raises(Refused) as raised:
         plan("SELECT full_name FROM customer").apply(decision(CUSTOMER, condition))
     assert raised.value.rules == ("GUARD-DECISION-CONDITION",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "13"},
+        {"purpose": "marketing"},
+        {"recipient": "partner"},
+        {"scope": 2},
+        {"judged": "rules-0"},
+        {"valid_from": world.NOW + 1},
+        {"valid_until": world.NOW},
+        {"withdrawn_at": world.NOW - 1},
+        {"assurance": 0, "recorder": FACTS.actor},
+        {"separate": 0},
+        {"written": 0},
+        {"assurance": 1},
+        {"basis": "contract"},
+    ],
+    ids=str,
+)
+def test_a_grant_that_lacks_one_thing_is_none(change: dict[str, object]) -> None:
+    asked = GrantCondition(
+        rule="PI-19", category="income", separate=True, written=True, assurance="proved", basis=("consent",)
+    )
+    whole = grant("12", separate=1, written=1, assurance=2)
+    scopes = {1: {("use", "income")}, 2: {("store", "income"), ("use", "contact")}}
+    rows = []
+    for one in (whole, {**whole, **change}):
+        connection = world.fill(world.empty(), Data(customer=[{"customer_id": 12}], grants=[one], scopes=scopes))
+        rows.append(run(connection, "SELECT customer_id FROM customer", decision(CUSTOMER, asked))[0])
+    assert rows == [[(12,)], []]
+
+
+@pytest.mark.parametrize("ended", [{"withdrawn_at": world.NOW - 1}, {"valid_until": world.NOW}])
+def test_a_consent_has_ended_only_where_no_other_lives(ended: dict[str, object]) -> None:
+    asked = GrantCondition(rule="DEL", ended=True)
+    rows = []
+    for grants in ([grant("12", **ended)], [grant("12", **ended), grant("12", judged="rules-0")], [grant("12")], []):
+        data = Data(customer=[{"customer_id": 12}], grants=grants, scopes={1: {("use", "income")}})
+        connection = world.fill(world.empty(), data)
+        rows.append(run(connection, "SELECT customer_id FROM customer", decision(CUSTOMER, asked))[0])
+    assert rows == [[(12,)], [], [], []]
 
 
 @pytest.mark.parametrize("operator", ["eq", "ne", "lt", "le", "gt", "ge"])
