@@ -30,8 +30,9 @@ from guard import clock
 from guard.context import subject_key
 from guard.errors import Refused
 from guard.ledger_store import Store
-from guard.ledger_tables import FORMAT, consent, grant, meta, metadata, person, persons_metadata, scope
-from guard.model import Consent, Reason, Scope, Verdict, normal_scopes
+from guard.ledger_tables import FORMAT, consent, grant, meta, metadata, person, persons_metadata, scope, withdrawal
+from guard.model import Actor, Consent, Reason, Scope, Verdict, normal_scopes
+from guard.register.entry import Draft
 from guard.wire import canonical
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ Pairs: TypeAlias = frozenset[tuple[str, str]]
 """The pairs of operation and category that a scope covers."""
 
 ASSURANCE: Final[Mapping[str, int]] = {"asserted": 0, "observed": 1, "proved": 2}
+
+LEDGER: Final = Actor(id="guard-ledger", kind="service")
+"""Who acts in an entry about withdrawals, and about consents of several recorders."""
 
 _FAR: Final = 2**40
 """Times at or after this are not times (UTC seconds of the year 36812)."""
@@ -104,7 +108,11 @@ class Ledger:
     `judge` gives the policies' verdicts in the order asked, `judged` the digest of the rules behind them.
     `wait` bounds, in seconds, how long a call waits for another writer of the database. `persons` is the
     database of the person keys, by default the same: in one of its own, keys can be made while the program
-    holds the ledger's database.
+    holds the ledger's database. `append` registers what is recorded and withdrawn, one entry a call, before it
+    is committed.
+
+    Who recorded a consent never acts on it: the guard cannot verify evidence yet, so whatever its assurance
+    says, an officer could have invented it.
     """
 
     def __init__(
@@ -117,11 +125,13 @@ class Ledger:
         now: clock.Clock = clock.system,
         wait: float = 0.5,
         persons: str | URL | None = None,
+        append: Callable[[Draft], object] = lambda _: None,
     ) -> None:
         self._judge = judge
         self._judged = judged
         self._zone = zone
         self._now = now
+        self._append = append
         self._store = Store(url, metadata, wait, _begin)
         self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
         self._remembered = _Remembered()
@@ -129,7 +139,14 @@ class Ledger:
         self.instance = self._store.run(_instance)
 
     @classmethod
-    def open(cls, settings: Settings, judge: Decider, *, now: clock.Clock = clock.system) -> Self:
+    def open(
+        cls,
+        settings: Settings,
+        judge: Decider,
+        *,
+        now: clock.Clock = clock.system,
+        append: Callable[[Draft], object] = lambda _: None,
+    ) -> Self:
         """The ledger in the database that the settings name; the person keys lie beside the register."""
         directory = settings.register_.directory
         try:
@@ -144,6 +161,7 @@ class Ledger:
             now=now,
             wait=settings.limits.ledger_wait,
             persons=URL.create("sqlite", database=str(directory / "persons.db")),
+            append=append,
         )
 
     # --- Recording ---
@@ -206,9 +224,7 @@ class Ledger:
         grants: list[dict[str, Any]] = []
         for name, record in new.items():
             verdict = verdicts[name]
-            recipient = record.consent.recipient or ""
-            ended = (withdrawn.get((record.subject, purpose, recipient), -1) for purpose in record.consent.purposes)
-            if verdict.valid and max(ended) >= record.consent.granted_at:
+            if verdict.valid and _withdrawn(record, withdrawn) >= record.consent.granted_at:
                 verdict = Verdict(id=name, valid=False, reasons=(Reason(rule="GUARD-CONSENT-WITHDRAWN"),))
             consents.append(_consent_row(record, verdict, self._judged, seconds))
             if verdict.valid:
@@ -218,6 +234,7 @@ class Ledger:
         connection.execute(insert(consent), consents)
         if grants:
             connection.execute(insert(grant), grants)
+        self._registered(new.values(), "recorded")
         return kept
 
     def _changed(self, connection: Connection, by: int) -> None:
@@ -239,17 +256,23 @@ class Ledger:
         moment = self._moment(at)
 
         def ending(connection: Connection) -> int:
-            row = connection.execute(select(consent.c.withdrawn_at).where(consent.c.consent_id == consent_id)).first()
+            row = connection.execute(select(consent).where(consent.c.consent_id == consent_id)).first()
             if row is None:
                 raise Refused.own("GUARD-CONSENT", "The ledger holds no consent with this id.")
             if row.withdrawn_at is not None:
                 return 0
+            record = _record(row)
+            places = [(purpose, record.consent.recipient or "") for purpose in record.consent.purposes]
+            self._withdrew(connection, record.subject, places, moment)
             return self._end(connection, grant.c.consent_id == consent_id, [consent_id], moment)
 
         return self._store.write(ending)
 
     def withdraw_subject(self, subject: str, purpose: str | None = None, *, at: int | None = None) -> int:
-        """Withdraws all that a person agreed to, or all for one purpose; gives how many grants that ended."""
+        """Withdraws all that a person agreed to, or all for one purpose; gives how many grants that ended.
+
+        It is kept even where it ends nothing: a consent that was given before it and arrives later makes no grant.
+        """
         key = subject_key(subject)
         moment = self._moment(at)
 
@@ -257,11 +280,36 @@ class Ledger:
             mine = grant.c.subject == key
             if purpose is not None:
                 mine &= grant.c.purpose == purpose
+            self._withdrew(connection, key, [(purpose or "", "*")], moment)
             live = select(grant.c.consent_id).where(mine, grant.c.withdrawn_at.is_(None)).distinct()
-            ids = list(connection.scalars(live))
-            return self._end(connection, mine, ids, moment) if ids else 0
+            return self._end(connection, mine, list(connection.scalars(live)), moment)
 
         return self._store.write(ending)
+
+    def _withdrew(self, connection: Connection, subject: str, places: Sequence[tuple[str, str]], moment: int) -> None:
+        """Keeps a withdrawal for each pair of purpose and recipient, and registers it."""
+        now = int(self._now())
+        rows = [
+            {"subject": subject, "purpose": purpose, "recipient": recipient, "at": moment, "recorded_at": now}
+            for purpose, recipient in places
+        ]
+        connection.execute(insert(withdrawal), rows)
+        self._append(Draft(kind="consent", actor=LEDGER, subjects=(subject,), sealed={"withdrawn": rows}, rows=1))
+
+    def _registered(self, records: Iterable[ConsentRecord], what: str) -> None:
+        """One entry about what is being recorded, before it is committed: what cannot be registered is not kept."""
+        kept = list(records)
+        recorders = {record.recorder for record in kept}
+        self._append(
+            Draft(
+                kind="consent",
+                actor=Actor(id=recorders.pop(), kind="service") if len(recorders) == 1 else LEDGER,
+                subjects=tuple(sorted({record.subject for record in kept})),
+                sealed={what: [record.consent.id for record in kept]},
+                consent=kept[0].consent.id if len(kept) == 1 else None,
+                rows=len(kept),
+            )
+        )
 
     def _end(self, connection: Connection, which: Any, ids: Sequence[str], moment: int) -> int:
         self._changed(connection, 1)
@@ -530,18 +578,33 @@ def _scope(connection: Connection, pairs: Pairs, scopes: dict[Pairs, int]) -> in
     return scopes[pairs]
 
 
-def _withdrawals(connection: Connection, subjects: Iterable[str]) -> dict[tuple[str, str, str], int]:
-    """When each of these persons last withdrew, by purpose and recipient."""
-    latest: dict[tuple[str, str, str], int] = {}
+Withdrawals: TypeAlias = Mapping[str, Sequence[tuple[str, str, int]]]
+"""Subject to purpose ('' all), recipient ('*' all) and the moment up to which older consents are void."""
+
+
+def _withdrawals(connection: Connection, subjects: Iterable[str]) -> Withdrawals:
+    """What each of these persons withdrew.
+
+    A withdrawal reaches to the moment at which it was made known, even if it says it is older: what was agreed
+    before anyone could know of it is not what the person wants now.
+    """
+    found: dict[str, list[tuple[str, str, int]]] = {}
     for part in _chunks(subjects):
-        found = (
-            select(grant.c.subject, grant.c.purpose, grant.c.recipient, func.max(grant.c.withdrawn_at))
-            .where(grant.c.subject.in_(part), grant.c.withdrawn_at.is_not(None))
-            .group_by(grant.c.subject, grant.c.purpose, grant.c.recipient)
-        )
-        for subject, purpose, recipient, moment in connection.execute(found):
-            latest[subject, purpose, recipient] = moment
-    return latest
+        for row in connection.execute(select(withdrawal).where(withdrawal.c.subject.in_(part))):
+            found.setdefault(row.subject, []).append((row.purpose, row.recipient, max(row.at, row.recorded_at)))
+    return found
+
+
+def _withdrawn(record: ConsentRecord, withdrawals: Withdrawals) -> int:
+    """The moment up to which consents like this one are withdrawn; -1 if none is."""
+    purposes = {"", *record.consent.purposes}
+    recipients = {"*", record.consent.recipient or ""}
+    moments = (
+        moment
+        for purpose, recipient, moment in withdrawals.get(record.subject, ())
+        if purpose in purposes and recipient in recipients
+    )
+    return max(moments, default=-1)
 
 
 def _kept(connection: Connection, subject: str) -> tuple[Kept, ...]:

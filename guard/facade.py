@@ -52,8 +52,11 @@ class Guard:
         release = load(settings)
         steady = clock.Steady(now)
         try:
-            ledger = Ledger.open(settings, release.decider, now=steady)
+            # Each needs the other: the register the keys of persons, the ledger the register's entries.
+            opened: list[Register] = []
+            ledger = Ledger.open(settings, release.decider, now=steady, append=lambda draft: opened[0].append(draft))
             register = Register.open(settings, ledger, now=steady.recent)
+            opened.append(register)
         except BaseException:
             release.close()
             raise

@@ -75,6 +75,20 @@ grant: Final = Table(
 )
 """What a valid consent makes lawful. `recipient` '' is the holder; `assurance` 0 asserted, 1 observed, 2 proved."""
 
+withdrawal: Final = Table(
+    "guard_withdrawal",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("subject", Text, nullable=False, index=True),
+    Column("purpose", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("recorded_at", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Every withdrawal, whether it ended a grant or not: an older consent that arrives later must find it.
+`purpose` '' and `recipient` '*' stand for all."""
+
 person: Final = Table(
     "guard_person",
     persons_metadata,
