@@ -9,9 +9,9 @@ in. Keys compare as canonical text in binary collation: a column's own collation
 two persons one; the native comparison beside it is there for the index alone and can only narrow. And no
 expression can fail over a value, since the planner may run it before any filter.
 
-A row has the persons of its subject columns. A grant is asked for every person of the row; a relation and
-`self` speak of the row's first subject, the person that the row is about. A person declared by the context
-is one of the row's persons (`declared`).
+A row has the persons of its subject columns. A grant is asked for every person of the row, and one that the
+actor recorded is none to him; a relation and `self` speak of the row's first subject, the person that the row
+is about. A person declared by the context is one of the row's persons (`declared`).
 """
 
 # ruff: noqa: S608 — this module's work is to write SQL; values are parameters, names are quoted
@@ -169,7 +169,7 @@ class Rows:
             of,
             f"g.judged = {self._parameter('g_judged')}",
             ended if condition.ended else live,
-            f"NOT (g.assurance = 0 AND g.recorder = {self._parameter('g_actor')})",
+            f"g.recorder <> {self._parameter('g_actor')}",
             f"EXISTS (SELECT 1 FROM {self._of_ledger('guard_scope')} AS s WHERE {covered})",
         ]
         if condition.separate:

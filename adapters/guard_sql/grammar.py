@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from guard.errors import Refused
 from guard_sql.dialects import Dialect
+from guard_sql.parameters import MAX_BYTES
 from guard_sql.text import sql_refused
 
 MAX_NODES: Final = 8_192
@@ -248,9 +249,11 @@ def _constant(node: object) -> bool:
 
 
 def _like(node: exp.Expr, _: Dialect) -> None:
-    # A pattern longer than 50,000 bytes fails; one from a column would fail over a hidden value.
-    if not _constant(node.args.get("expression")):
-        raise sql_refused("The pattern of LIKE is a literal or a parameter.")
+    # A pattern of more than 50,000 bytes fails for every row that is looked at, hidden ones too; one from a
+    # column could fail over a hidden value.
+    pattern = node.args.get("expression")
+    if not _constant(pattern) or (isinstance(pattern, exp.Literal) and len(pattern.name.encode()) > MAX_BYTES):
+        raise sql_refused(f"The pattern of LIKE is a parameter, or a literal of at most {MAX_BYTES} bytes.")
 
 
 def _escape(node: exp.Expr, _: Dialect) -> None:

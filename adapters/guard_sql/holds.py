@@ -31,13 +31,13 @@ def holds(
     if table is None or not isinstance(table.entry, Source):
         raise Misuse(f"{source} is no source of personal data in this database.")
     rows = Rows(table, table.entry, site.world)
-    asked = [rows.present(), _about(rows), rows.sql(condition)]
-    where = " AND ".join(f"({one})" for one in asked)
+    part = site.templates.part(table, rows.sql(condition), rows)
+    where = " AND ".join(f"({one})" for one in (rows.present(), _about(rows), part.sql))
     sql = (
         "SELECT k.value FROM json_each(:g_subjects) AS k "
         f"WHERE EXISTS (SELECT 1 FROM {table.sql} AS {ROW} WHERE {where})"
     )
-    parameters: dict[str, object] = {name: value(name, facts) for name in sorted(rows.parameters)}
+    parameters: dict[str, object] = {name: value(name, facts) for name in sorted(part.own)}
     parameters["g_subjects"] = json.dumps(list(subjects), ensure_ascii=False)
     return sql, parameters
 

@@ -6,6 +6,7 @@ Parameters are data by their exact type. An object that a driver would adapt (an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
@@ -31,6 +32,11 @@ class Parameters:
 
     count: int
     names: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """How many values it takes."""
+        return self.count + len(self.names)
 
     def bind(self, given: Sequence[object] | Mapping[str, object] | None, whole: frozenset[str]) -> dict[str, object]:
         """The values under their names in the guarded text. `whole` are those that have to be whole numbers."""
@@ -60,7 +66,7 @@ def _checked(one: object, *, whole: bool) -> object:
         raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
     if isinstance(one, int) and kind is int and _SMALLEST <= one <= _LARGEST:
         return one
-    if kind is float or kind is NoneType:
+    if kind is NoneType or (isinstance(one, float) and kind is float and not math.isnan(one)):
         return one
     if isinstance(one, bytes) and kind is bytes and len(one) <= MAX_BYTES:
         return one

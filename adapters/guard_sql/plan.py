@@ -15,7 +15,7 @@ from guard_sql.resolve import Resolved, resolve
 from guard_sql.rewrite import rewrite
 from guard_sql.site import Site
 from guard_sql.template import Templates
-from guard_sql.text import read
+from guard_sql.text import read, sql_refused
 
 
 class Plan:
@@ -55,7 +55,9 @@ def plan(sql: str, site: Site) -> Plan:
     what is not let through, without repeating a value.
     """
     world = site.world
-    reading = read(sql, world.dialect, world.spelt)
+    reading = read(sql, world, longest=site.statement)
+    if reading.parameters.total > site.parameters:
+        raise sql_refused(f"It takes more than {site.parameters} parameters.")
     check(reading.tree, world.dialect, reading.additions)
     return Plan(resolve(reading, world), reading.statement, reading.parameters, site.templates)
 

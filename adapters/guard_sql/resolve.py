@@ -21,7 +21,7 @@ from guard.errors import Refused
 from guard.model import Role
 from guard_sql.grammar import MAX_NODES, TOO_LARGE
 from guard_sql.text import Reading, sql_refused
-from guard_sql.world import Table, World, fold
+from guard_sql.world import OWN, Table, World, fold
 
 MARKER: Final = "guard_source_0"
 """Stands for the table in a plan's tree; a template takes its place in the text."""
@@ -193,7 +193,7 @@ class _Scope:
             expression = holder.this
             field = expression.name if isinstance(expression, exp.Column) else None
             name = item.args["alias"].name if aliased else field if field is not None else label[:_MAX_LABEL]
-            if fold(name).startswith("guard_"):
+            if fold(name).startswith(OWN):
                 raise sql_refused("Names that begin with guard_ are the guard's own.")
             holder.set("alias", exp.to_identifier(name, quoted=True))
             if aliased:

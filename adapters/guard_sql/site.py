@@ -24,6 +24,10 @@ class Site:
     holder: str
     schemas: Mapping[str, str]
     dialect: str = "sqlite"
+    statement: int = 65_536
+    """The longest statement (characters)."""
+    parameters: int = 1_000
+    """The most parameters of one statement (count)."""
 
     @cached_property
     def world(self) -> World:

@@ -8,6 +8,7 @@ text is.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,9 +21,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from guard.errors import Refused
 from guard_sql.dialects import Dialect
 from guard_sql.parameters import Parameters, parameter_name
-
-MAX_CHARACTERS: Final = 32_768
-"""The longest statement. Below SQLite's longest LIKE pattern (50,000), beyond which it fails."""
+from guard_sql.world import World
 
 MAX_TOKENS: Final = 8_192
 MAX_NESTING: Final = 32
@@ -33,6 +32,10 @@ _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRAC
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.END, TokenType.R_BRACKET, TokenType.R_BRACE})
 _PREFIX: Final = frozenset({TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE})
 _VALUES: Final = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.PLACEHOLDER})
+_NAMES: Final = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_LONGEST_NAME: Final = 40
+_MOST_DIGITS: Final = 3
 _MARKS: Final = frozenset({TokenType.COLON, TokenType.PARAMETER})
 _AFTER_LIST: Final = frozenset(
     {TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY, TokenType.LIMIT}
@@ -56,9 +59,10 @@ def sql_refused(detail: str) -> Refused:
     return Refused.own("GUARD-SQL", detail)
 
 
-def read(sql: str, dialect: Dialect, spelt: frozenset[str]) -> Reading:
-    """Reads one SELECT statement. `spelt` are the names beyond ASCII that may occur."""
-    tokens = _tokens(sql, dialect)
+def read(sql: str, world: World, *, longest: int) -> Reading:
+    """Reads one SELECT statement of at most `longest` characters."""
+    dialect, spelt = world.dialect, world.spelt
+    tokens = _tokens(sql, dialect, longest)
     _bounded(tokens)
     _gaps(sql, tokens)
     for token in tokens:
@@ -66,7 +70,7 @@ def read(sql: str, dialect: Dialect, spelt: frozenset[str]) -> Reading:
     named, parameters = _named(sql, tokens)
     return Reading(
         tree=parse(named, sql, dialect),
-        statement=_without_values(sql, tokens),
+        statement=_without_values(sql, tokens, world),
         labels=_labels(sql, tokens),
         additions=sum(token.token_type is TokenType.PLUS for token in tokens),
         parameters=parameters,
@@ -95,11 +99,11 @@ def tokenise(sql: str, dialect: Dialect) -> list[Token]:
     raise sql_refused("It cannot be read.")
 
 
-def _tokens(sql: str, dialect: Dialect) -> list[Token]:
+def _tokens(sql: str, dialect: Dialect, longest: int) -> list[Token]:
     if type(sql) is not str:
         raise sql_refused("A statement is plain text (str).")
-    if len(sql) > MAX_CHARACTERS:
-        raise sql_refused(f"It is longer than {MAX_CHARACTERS} characters.")
+    if len(sql) > longest:
+        raise sql_refused(f"It is longer than {longest} characters.")
     if "\0" in sql or (not sql.isascii() and not _encodable(sql)):
         raise sql_refused("It holds a NUL or half a character.")
     tokens = tokenise(sql, dialect)
@@ -203,8 +207,11 @@ def _parameter(made: list[Token], place: int, at: Token) -> None:
     made.append(Token(TokenType.VAR, parameter_name(place), at.line, at.col, at.start, at.end))
 
 
-def _without_values(sql: str, tokens: Sequence[Token]) -> str:
-    """The statement with a question mark for every value, without comments, spaced as it was."""
+def _without_values(sql: str, tokens: Sequence[Token], world: World) -> str:
+    """The statement with a question mark for every value, without comments, spaced as it was.
+
+    A name that is the program's own (an alias) may be a value in disguise: it stays only if it looks like a name.
+    """
     parts: list[str] = []
     end, skip = 0, False
     for token in tokens:
@@ -216,8 +223,13 @@ def _without_values(sql: str, tokens: Sequence[Token]) -> str:
         if token.token_type in _MARKS:
             skip = True
         is_value = token.token_type in _VALUES or skip or sql[start] == "$"
+        is_value = is_value or (token.token_type in _NAMES and not (_plain(token.text) or token.text in world.spelt))
         parts.append(gap + ("?" if is_value else sql[start:end]))
     return "".join(parts)
+
+
+def _plain(name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name)) and sum(map(str.isdigit, name)) <= _MOST_DIGITS
 
 
 def _labels(sql: str, tokens: Sequence[Token]) -> tuple[str, ...]:

@@ -15,6 +15,9 @@ from typing import Final
 from guard.catalogue import Catalogue, Public, Source
 from guard_sql.dialects import Dialect
 
+OWN: Final = "guard_"
+"""The beginning of names that belong to the guard: its tables, markers and hidden columns."""
+
 
 def fold(name: str) -> str:
     """A name as the database compares it: case counts only beyond ASCII."""
@@ -65,7 +68,9 @@ class World:
             prefix = f"{holder}:{schemas[schema]}."
             for source, entry in entries.items():
                 name = source.removeprefix(prefix)
-                if source.startswith(prefix) and not fold(name).startswith(dialect.reserved):
+                # The guard's hidden columns must not meet a column of the table.
+                mine = fold(name).startswith(dialect.reserved) or any(fold(one).startswith(OWN) for one in entry.fields)
+                if source.startswith(prefix) and not mine:
                     table = _table(source, entry, schema, name)
                     self._tables[fold(schema), fold(name)] = table
                     self._sources[source] = table

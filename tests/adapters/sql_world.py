@@ -337,7 +337,7 @@ class Permitted:
             covered = self.data.scopes.get(one["scope"], set())
             return (
                 one["judged"] == facts.judged
-                and not (one["assurance"] == 0 and one["recorder"] == facts.actor)
+                and one["recorder"] != facts.actor
                 and any(op == facts.operation and condition.category in (None, cat) for op, cat in covered)
                 and (not condition.separate or one["separate"] == 1)
                 and (not condition.written or one["written"] == 1)

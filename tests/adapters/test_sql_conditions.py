@@ -58,7 +58,7 @@ def test_a_fact_that_cannot_be_compared_is_refused(condition: FactCondition) -> 
         {"valid_from": world.NOW + 1},
         {"valid_until": world.NOW},
         {"withdrawn_at": world.NOW - 1},
-        {"assurance": 0, "recorder": FACTS.actor},
+        {"recorder": FACTS.actor},
         {"separate": 0},
         {"written": 0},
         {"assurance": 1},

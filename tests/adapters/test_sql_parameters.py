@@ -80,6 +80,7 @@ class Text(str):
         "x" * 40_000,
         b"x" * 40_000,
         1j,
+        float("nan"),
         bytearray(b"x"),
     ],
     ids=lambda value: type(value).__name__,

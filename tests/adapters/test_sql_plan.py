@@ -126,6 +126,9 @@ def test_a_decision_on_another_source_lets_nothing_through() -> None:
         ),
         ("SELECT count( * ) /* 1 */ FROM loan LIMIT $n;", "SELECT count( * ) FROM loan LIMIT ?"),
         ("SELECT mobile AS '13812345678' FROM customer", "SELECT mobile AS ? FROM customer"),
+        ('SELECT mobile AS "of Li" FROM customer AS c_1', "SELECT mobile AS ? FROM customer AS c_1"),
+        ("SELECT mobile AS id110101199003071234 FROM customer", "SELECT mobile AS ? FROM customer"),
+        ('SELECT "住址" AS 住址 FROM customer', 'SELECT "住址" AS 住址 FROM customer'),
     ],
 )
 def test_the_normalised_statement_holds_no_value_and_no_comment(sql: str, statement: str) -> None:
@@ -153,6 +156,13 @@ def site(tables: dict[str, list[str]], schemas: dict[str, str]) -> guard_sql.Sit
         for name, fields in tables.items()
     }
     return guard_sql.Site(catalogue=catalogue.load({"version": "1", "sources": sources}), holder="h", schemas=schemas)
+
+
+def test_a_table_with_a_column_that_is_named_as_the_guards_own_is_none() -> None:
+    """`guard_person_0` of the table would stand where the guard reads the person."""
+    with pytest.raises(Refused) as raised:
+        guard_sql.plan("SELECT a FROM t", site({"h:s.t": ["a", "Guard_Person_0"]}, {"main": "s"}))
+    assert raised.value.rules == ("GUARD-SQL-TABLE",)
 
 
 @pytest.mark.parametrize("table", ["guard_grant", "GUARD_person", "sqlite_stat1", "pragma_table_info"])

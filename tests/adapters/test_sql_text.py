@@ -5,10 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sql_world import (
-    SITE,
-    plan,
-)
+from sql_world import CUSTOMER, SITE, decision, plan
 
 import guard_sql
 from guard.errors import Refused
@@ -17,7 +14,10 @@ from guard.errors import Refused
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT 1" + " " * 40_000,
+        "SELECT 1" + " " * 70_000,
+        "SELECT full_name FROM customer WHERE full_name LIKE '" + "a" * 33_000 + "'",
+        "SELECT full_name FROM customer WHERE full_name LIKE '" + "王" * 17_000 + "'",
+        "SELECT " + "?, " * 1_000 + "?",
         "SELECT " + "(" * 40 + "1" + ")" * 40,
         "SELECT " + "CASE WHEN 1 THEN " * 40 + "1" + " END" * 40,
         "SELECT " + "NOT " * 100 + "1",
@@ -58,6 +58,26 @@ def test_bounds_hold_on_a_small_stack() -> None:
     assert len(refused) == 3
 
 
+def test_what_is_just_within_the_bounds_works_on_a_small_stack() -> None:
+    made: list[str] = []
+    long = "SELECT full_name FROM customer WHERE customer_id = 1" + " OR customer_id = 1" * 240
+    nested = (
+        "SELECT " + "(" * 30 + "full_name" + ")" * 30 + ", " + "lower(" * 30 + "full_name" + ")" * 30 + " FROM customer"
+    )
+
+    def work() -> None:
+        made.extend(plan(sql).apply(decision(CUSTOMER)).text for sql in (long, nested))
+
+    threading.stack_size(512 * 1024)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(0)
+    assert len(made) == 2
+
+
 @pytest.mark.parametrize("sql", ["SELECT 'a\0b'", "SELECT 1 -- \0", "SELECT '\ud800'"])
 def test_a_nul_or_half_a_character_is_refused_also_in_a_literal(sql: str) -> None:
     """SQLite would read the statement up to the NUL."""
@@ -70,3 +90,12 @@ def test_a_nul_or_half_a_character_is_refused_also_in_a_literal(sql: str) -> Non
 def test_a_statement_is_text(sql: object) -> None:
     with pytest.raises(Refused):
         guard_sql.plan(sql, SITE)  # type: ignore[arg-type]
+
+
+def test_a_site_says_how_long_a_statement_is_and_how_many_parameters_it_takes() -> None:
+    small = guard_sql.Site(catalogue=SITE.catalogue, holder="bank", schemas=SITE.schemas, statement=20, parameters=1)
+    guard_sql.plan("SELECT ?", small)
+    for sql in ("SELECT ?, ?", "SELECT :a, :b", "SELECT 1 FROM customer"):
+        with pytest.raises(Refused) as raised:
+            guard_sql.plan(sql, small)
+        assert raised.value.rules == ("GUARD-SQL",)

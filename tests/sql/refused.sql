@@ -113,7 +113,7 @@ SELECT full_name || mobile FROM customer WHERE full_name || 'x' = 'ax'
 GUARD-SQL: || over a column stands in the select list, GROUP BY or ORDER BY only.
 
 SELECT full_name FROM customer WHERE 'x' LIKE full_name
-GUARD-SQL: The pattern of LIKE is a literal or a parameter.
+GUARD-SQL: The pattern of LIKE is a parameter, or a literal of at most 32768 bytes.
 
 SELECT full_name FROM customer WHERE full_name GLOB 'x*'
 GUARD-SQL: GLOB is not built yet: use LIKE.
