@@ -54,7 +54,7 @@ class Guard:
         try:
             # Each needs the other: the register the keys of persons, the ledger the register's entries.
             opened: list[Register] = []
-            ledger = Ledger.open(settings, release.decider, now=steady, append=lambda draft: opened[0].append(draft))
+            ledger = Ledger.open(settings, release.decider, now=steady, append=lambda draft: opened[0].append(draft))  # noqa: PLW0108 -- not there yet
             register = Register.open(settings, ledger, now=steady.recent)
             opened.append(register)
         except BaseException:

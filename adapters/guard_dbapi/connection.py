@@ -39,14 +39,16 @@ def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., Guard
             f"guard_dbapi guards sqlite in this version, not {dialect!r}; guard.yaml says "
             f"{guard.settings.database.dialect!r}."
         )
-    release = guard.release
+    release, limits = guard.release, guard.settings.limits
     site = guard_sql.Site(
         dialect=dialect,
         holder=guard.settings.holder,
         schemas=guard.settings.database.schemas,
         catalogue=release.catalogue,
+        statement=limits.statement,
+        parameters=limits.parameters,
     )
-    cache = guard_sql.PlanCache(site, size=guard.settings.limits.plans)
+    cache = guard_sql.PlanCache(site, size=limits.plans)
 
     def guarded(*args: Any, **keywords: Any) -> GuardedConnection:
         strange = keywords.keys() - _KEYWORDS - {"database"}
@@ -59,7 +61,7 @@ def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., Guard
         except Misuse:
             raw.close()
             raise
-        return GuardedConnection(Raw(raw, site, guard.settings.limits.buffered), guard, cache)
+        return GuardedConnection(Raw(raw, site, limits.buffered), guard, cache)
 
     return guarded
 

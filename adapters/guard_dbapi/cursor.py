@@ -95,6 +95,7 @@ class GuardedCursor:
             nonlocal columns
             guarded = self._cache.apply(plan, decision)
             columns = guarded.columns
+            statement.witness = guarded.witness
             return guarded
 
         if plan.public:

@@ -17,5 +17,6 @@ from guard_sql.guarded import Guarded
 from guard_sql.holds import holds
 from guard_sql.plan import Plan, plan
 from guard_sql.site import Site
+from guard_sql.witness import FUNCTIONS
 
-__all__ = ["Guarded", "Plan", "PlanCache", "Site", "holds", "plan"]
+__all__ = ["FUNCTIONS", "Guarded", "Plan", "PlanCache", "Site", "holds", "plan"]

@@ -23,7 +23,7 @@ _READ: Final = 20
 _SELECT: Final = 21
 _FUNCTION: Final = 31
 
-_FUNCTIONS: Final = frozenset(
+FUNCTIONS: Final = frozenset(
     {"avg", "char", "coalesce", "count", "glob", "instr", "json_group_array", "length", "like", "lower", "ltrim"}
     | {"max", "min", "nullif", "round", "rtrim", "substr", "substring", "sum", "total", "trim", "typeof", "upper"}
 )
@@ -52,7 +52,7 @@ class Witness:
         if action == _SELECT:
             return _OK
         if action == _FUNCTION:
-            return _OK if second in _FUNCTIONS else _DENY
+            return _OK if second in FUNCTIONS else _DENY
         if action == _READ and first is not None and schema is not None:
             table = (fold(schema), fold(first))
             # count(*) reads a table and no column of it.

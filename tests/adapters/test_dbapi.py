@@ -427,3 +427,43 @@ def test_the_register_verifies_after_all_of_it(bank: Bank) -> None:
     for path in (bank.folder / "register").glob("*.jsonl"):
         for line in path.read_text("utf-8").splitlines():
             assert json.loads(line)["v"] == 1
+
+
+# --- The database's own parser as witness ---------------------------------------------------------
+
+
+def test_a_table_that_became_a_view_is_refused_by_the_database(opened: Open) -> None:
+    view = "CREATE VIEW branch AS SELECT customer_id AS branch_id, full_name AS name, id_number AS city FROM customer;"
+    bank = opened("DROP TABLE branch;" + view)
+    with refused("GUARD-WITNESS"):
+        bank.connect(bank.file).execute("SELECT branch_id, name, city FROM branch")
+
+
+@pytest.mark.parametrize(
+    "sql", ["ATTACH 'x.db' AS x", "PRAGMA user_version", "SELECT * FROM sqlite_schema", "SELECT 1", "BEGIN"]
+)
+def test_what_reaches_the_connection_past_the_adapter_is_refused(bank: Bank, sql: str) -> None:
+    raw: sqlite3.Connection = bank.connect(bank.file)._raw._connection  # type: ignore[assignment]
+    with pytest.raises(sqlite3.DatabaseError, match="not authorized|prohibited"):
+        raw.execute(sql)
+
+
+def test_a_statement_that_reads_more_than_its_plan_is_refused(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the rewriting had let something through: the plan names one column, the text another."""
+    bind = guard_dbapi.cursor.guard_sql.Guarded.bind
+
+    def other(self: Any, parameters: Any, facts: Any) -> Any:
+        sql, values = bind(self, parameters, facts)
+        return sql.replace('"mobile"', '"id_number"'), values
+
+    monkeypatch.setattr(guard_dbapi.cursor.guard_sql.Guarded, "bind", other)
+    with refused("GUARD-WITNESS"):
+        bank.ask("SELECT mobile FROM customer")
+    assert [entry.kind for entry in bank.entries] == ["denied"]
+
+
+def test_transactions_end_through_the_methods(bank: Bank) -> None:
+    connection = bank.connect(bank.file)
+    connection.commit()
+    connection.rollback()
+    assert connection.in_transaction is False
