@@ -1,6 +1,7 @@
 """Conditions as SQL: the one implementation of what must hold for a person.
 
-A condition compiles to an expression over the row `t` of a guarded table. Values come in as parameters
+A condition compiles to an expression over the row `t` of a guarded table (`Rows`), or over a person alone
+(`guard_sql.holds`). Values come in as parameters
 named `g_…`, bound from `model.Facts`; what the policy wrote (categories, legal bases, values of facts)
 stands in the text, since the text is cached by the decision.
 
@@ -18,6 +19,7 @@ is about. A person declared by the context is one of the row's persons (`declare
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
@@ -82,94 +84,76 @@ def number(key: str) -> int | None:
     return made if -_LARGEST - 1 <= made <= _LARGEST else None
 
 
-class Rows:
-    """Compiles conditions on the rows of one table; collects the parameters and tables that they need."""
+class Conditions(ABC):
+    """Compiles conditions; collects the parameters and tables that they need."""
 
-    def __init__(self, table: Table, entry: Source, world: World) -> None:
-        self.table = table
+    def __init__(self, entry: Source, world: World) -> None:
         self._entry = entry
         self._world = world
         self.parameters: set[str] = set()
-        self.tables: set[tuple[str, str]] = {(table.schema, table.name)}
-        self._subjects = table.subjects(entry)
-        self._ledger = world.dialect.ledger
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """The distinct subject columns of the row, the first one first."""
-        return tuple(column for column, _ in self._subjects)
-
-    def present(self) -> str:
-        """Every person that the row must be about is named, by text or an integer: else it is hidden."""
-        parts = []
-        for column, optional in self._subjects:
-            named = f"typeof({_of(ROW, column)}) IN ('integer', 'text')"
-            parts.append(f"({_of(ROW, column)} IS NULL OR {named})" if optional else named)
-        return " AND ".join(parts)
-
-    def declared(self) -> str:
-        """At least one person of the row is the one that the context declares."""
-        return "(" + " OR ".join(self._is(column, "g_subject") for column in self.subjects) + ")"
+        self.tables: set[tuple[str, str]] = set()
 
     def sql(self, condition: Condition) -> str:
-        """The condition as an expression that holds for the rows it allows, and fails closed on NULL."""
+        """The condition as an expression; it is never true where something that it needs is NULL."""
         match condition:
             case AllCondition():
                 return self._junction(" AND ", condition.conditions, "1 = 1")
             case AnyCondition():
                 return self._junction(" OR ", condition.conditions, "1 = 0")
             case GrantCondition():
-                return "(" + " AND ".join(self._grants(condition)) + ")"
+                return self.grant(condition)
             case RelationCondition():
-                return self._relation(condition)
+                return self.relation(condition)
             case SelfCondition():
-                return self._is(self.subjects[0], "g_actor")
+                return self.self()
             case FactCondition():
-                return self._fact(condition)
+                return self.fact(condition)
             case _:
                 assert_never(condition)
+
+    @abstractmethod
+    def grant(self, condition: GrantCondition) -> str:
+        """Everybody that is meant has a grant."""
+
+    @abstractmethod
+    def relation(self, condition: RelationCondition) -> str:
+        """The actor stands in the relation to who is meant."""
+
+    @abstractmethod
+    def self(self) -> str:
+        """The actor is who is meant."""
+
+    @abstractmethod
+    def fact(self, condition: FactCondition) -> str:
+        """A named fact compares as asked."""
 
     def _junction(self, joint: str, parts: tuple[Condition, ...], empty: str) -> str:
         return "(" + joint.join(self.sql(part) for part in parts) + ")" if parts else f"({empty})"
 
-    def _parameter(self, name: str) -> str:
+    def parameter(self, name: str) -> str:
+        """A parameter of the guard's, as it stands in the text."""
         self.parameters.add(name)
         return f":{name}"
 
-    def _is(self, column: str, parameter: str) -> str:
-        """The column is the person of a parameter: natively for the index, and exactly."""
-        native = parameter + "_number" if self.table.types[column] == "integer" else parameter
-        place = _of(ROW, column)
-        return f"({place} = {self._parameter(native)} AND {exact(place)} = {self._parameter(parameter)})"
-
-    # --- grants -----------------------------------------------------------------------------------
-
-    def _grants(self, condition: GrantCondition) -> list[str]:
-        made = []
-        for column, optional in self._subjects:
-            place = _of(ROW, column)
-            granted = self._grant(condition, exact(place))
-            made.append(f"({place} IS NULL OR {granted})" if optional else granted)
-        return made
-
-    def _grant(self, condition: GrantCondition, person: str) -> str:
+    def granted(self, condition: GrantCondition, person: str) -> str:
+        """The person, by an exact expression, has a grant as the condition asks for it."""
         live = (
-            f"g.valid_from <= {self._parameter('g_now')} AND g.valid_until > {self._parameter('g_now')} "
+            f"g.valid_from <= {self.parameter('g_now')} AND g.valid_until > {self.parameter('g_now')} "
             "AND g.withdrawn_at IS NULL"
         )
         of = (
-            f"g.subject = {person} AND g.purpose = {self._parameter('g_purpose')} "
-            f"AND g.recipient = {self._parameter('g_recipient')}"
+            f"g.subject = {person} AND g.purpose = {self.parameter('g_purpose')} "
+            f"AND g.recipient = {self.parameter('g_recipient')}"
         )
-        ended = f"(g.withdrawn_at IS NOT NULL OR g.valid_until <= {self._parameter('g_now')})"
-        covered = f"s.scope = g.scope AND s.operation = {self._parameter('g_operation')}"
+        ended = f"(g.withdrawn_at IS NOT NULL OR g.valid_until <= {self.parameter('g_now')})"
+        covered = f"s.scope = g.scope AND s.operation = {self.parameter('g_operation')}"
         if condition.category is not None:
             covered += f" AND s.category = {text(condition.category)}"
         asked = [
             of,
-            f"g.judged = {self._parameter('g_judged')}",
+            f"g.judged = {self.parameter('g_judged')}",
             ended if condition.ended else live,
-            f"g.recorder <> {self._parameter('g_actor')}",
+            f"g.recorder <> {self.parameter('g_actor')}",
             f"EXISTS (SELECT 1 FROM {self._of_ledger('guard_scope')} AS s WHERE {covered})",
         ]
         if condition.separate:
@@ -187,36 +171,85 @@ class Rows:
             made = f"({made} AND NOT EXISTS (SELECT 1 FROM {grants} AS g WHERE {of} AND {live}))"
         return made
 
-    def _of_ledger(self, name: str) -> str:
-        self.tables.add((self._ledger, name))
-        return f"{quoted(self._ledger)}.{name}"
+    def related(self, condition: RelationCondition, person: str, native: Callable[[str], str]) -> str:
+        """The actor stands in the relation to the person, by an exact expression.
 
-    # --- relations and facts ----------------------------------------------------------------------
-
-    def _relation(self, condition: RelationCondition) -> str:
+        `native` gives the person for a comparison in the type of the relation's own column, for its index.
+        """
         relation = self._entry.relations.get(condition.name)
         target = self._world.source(relation.source) if relation else None
         if relation is None or target is None:
             raise Refused.own("GUARD-DECISION-NAME", f"The relation {condition.name} has no table in this database.")
         self.tables.add((target.schema, target.name))
-        person, subject, actor = _of(ROW, self.subjects[0]), _of("r", relation.subject), _of("r", relation.actor)
-        by = self._parameter("g_actor")
+        subject, actor, by = _of("r", relation.subject), _of("r", relation.actor), self.parameter("g_actor")
         asked = [
-            f"{subject} = {person}",
-            f"{exact(subject)} = {exact(person)}",
+            f"{subject} = {native(target.types[relation.subject])}",
+            f"{exact(subject)} = {person}",
             f"{actor} = {by}",
             f"{exact(actor)} = {by}",
         ]
         asked += [_compare(_of("r", column), "eq", wanted) for column, wanted in relation.where.items()]
         return f"EXISTS (SELECT 1 FROM {target.sql} AS r WHERE {' AND '.join(asked)})"
 
-    def _fact(self, condition: FactCondition) -> str:
+    def _of_ledger(self, name: str) -> str:
+        schema = self._world.dialect.ledger
+        self.tables.add((schema, name))
+        return f"{quoted(schema)}.{name}"
+
+
+class Rows(Conditions):
+    """Conditions on the rows `t` of one table."""
+
+    def __init__(self, table: Table, entry: Source, world: World) -> None:
+        super().__init__(entry, world)
+        self._table = table
+        self._subjects = table.subjects(entry)
+        self.tables.add((table.schema, table.name))
+
+    def present(self) -> str:
+        """Every person that the row must be about is named, by text or an integer: else it is hidden."""
+        parts = []
+        for column, optional in self._subjects:
+            named = f"typeof({_of(ROW, column)}) IN ('integer', 'text')"
+            parts.append(f"({_of(ROW, column)} IS NULL OR {named})" if optional else named)
+        return " AND ".join(parts)
+
+    def declared(self) -> str:
+        """At least one person of the row is the one that the context declares."""
+        return "(" + " OR ".join(self._is(column, "g_subject") for column, _ in self._subjects) + ")"
+
+    def grant(self, condition: GrantCondition) -> str:
+        """Every person of the row has a grant."""
+        made = []
+        for column, optional in self._subjects:
+            place = _of(ROW, column)
+            granted = self.granted(condition, exact(place))
+            made.append(f"({place} IS NULL OR {granted})" if optional else granted)
+        return "(" + " AND ".join(made) + ")"
+
+    def relation(self, condition: RelationCondition) -> str:
+        """The actor stands in the relation to the row's first subject."""
+        place = _of(ROW, self._subjects[0][0])
+        return self.related(condition, exact(place), lambda _: place)
+
+    def self(self) -> str:
+        """The actor is the row's first subject."""
+        return self._is(self._subjects[0][0], "g_actor")
+
+    def _is(self, column: str, parameter: str) -> str:
+        """The column is the person of a parameter: natively for the index, and exactly."""
+        native = parameter + "_number" if self._table.types[column] == "integer" else parameter
+        place = _of(ROW, column)
+        return f"({place} = {self.parameter(native)} AND {exact(place)} = {self.parameter(parameter)})"
+
+    def fact(self, condition: FactCondition) -> str:
+        """A column of the row compares with a value, or its day with a day that is bound."""
         column = self._entry.facts.get(condition.name)
         if column is None:
             raise Refused.own("GUARD-DECISION-NAME", f"The fact {condition.name} is not in the catalogue.")
         place = _of(ROW, column)
         if condition.ago is not None:
-            made = self._ago(condition, place, self.table.types[column])
+            made = self._ago(condition, place, self._table.types[column])
         elif condition.value is not None:
             made = _compare(place, condition.operator, condition.value)
         else:
@@ -227,7 +260,7 @@ class Rows:
         """Compares the day of a date or timestamp with a day bound by the guard. What is no ISO date is hidden."""
         if field_type not in ("date", "timestamp"):
             raise Refused.own("GUARD-DECISION-CONDITION", f"The fact {condition.name} is not a date.")
-        day = self._parameter(_AGO + (condition.ago or ""))
+        day = self.parameter(_AGO + (condition.ago or ""))
         form = "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]" + ("'" if field_type == "date" else "*'")
         return (
             f"(typeof({place}) = 'text' AND {place} GLOB {form} "

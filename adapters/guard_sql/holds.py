@@ -1,7 +1,9 @@
 """`holds(condition, subjects) -> set`, as one statement: the same conditions, asked about persons.
 
-Responses, files and the reasons of an empty answer need to know for which of some persons a condition
-holds, where no statement of the program is at hand to be rewritten.
+What is asked is between a person, the actor and the ledger: a relation, a grant, whether the person is the
+actor. It does not depend on which rows a source holds, since the answer is told: a refusal must not say that
+somebody stands surety for a hidden loan. Only a fact speaks of rows; it holds for a person if some row about
+this person fulfils it.
 """
 
 # ruff: noqa: S608 — this module's work is to write SQL; values are parameters, names are quoted
@@ -10,13 +12,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Final
 
 from guard.catalogue import Source
 from guard.errors import Misuse
-from guard.model import Condition, Facts
-from guard_sql.conditions import ROW, Rows, exact, value
+from guard.model import Condition, FactCondition, Facts, GrantCondition, RelationCondition
+from guard_sql.conditions import ROW, Conditions, Rows, exact, value
 from guard_sql.site import Site
-from guard_sql.world import quoted
+from guard_sql.world import Table, World, quoted
+
+_KEY: Final = "k.value"
 
 
 def holds(
@@ -24,29 +29,44 @@ def holds(
 ) -> tuple[str, dict[str, object]]:
     """A statement and its parameters: its rows are those of `subjects` for whom the condition holds, one key a row.
 
-    It holds for a person if some row is about this person and fulfils the condition; a row that misses a
-    person it has to name fulfils none. Subjects are keys as canonical text.
+    Subjects are keys as canonical text. `source` says what its relations and facts are.
     """
     table = site.world.source(source)
     if table is None or not isinstance(table.entry, Source):
         raise Misuse(f"{source} is no source of personal data in this database.")
-    rows = Rows(table, table.entry, site.world)
-    part = site.templates.part(table, rows.sql(condition), rows)
-    where = " AND ".join(f"({one})" for one in (rows.present(), _about(rows), part.sql))
-    sql = (
-        "SELECT k.value FROM json_each(:g_subjects) AS k "
-        f"WHERE EXISTS (SELECT 1 FROM {table.sql} AS {ROW} WHERE {where})"
-    )
-    parameters: dict[str, object] = {name: value(name, facts) for name in sorted(part.own)}
+    persons = _Persons(table, table.entry, site.world)
+    sql = f"SELECT {_KEY} FROM json_each(:g_subjects) AS k WHERE {persons.sql(condition)}"
+    parameters: dict[str, object] = {name: value(name, facts) for name in sorted(persons.parameters)}
     parameters["g_subjects"] = json.dumps(list(subjects), ensure_ascii=False)
     return sql, parameters
 
 
-def _about(rows: Rows) -> str:
-    """The row is about the person `k`: natively for the index, and exactly."""
-    made = []
-    for column in rows.subjects:
-        place = f"{ROW}.{quoted(column)}"
-        native = "CAST(k.value AS INTEGER)" if rows.table.types[column] == "integer" else "k.value"
-        made.append(f"{place} = {native} AND {exact(place)} = k.value")
-    return "(" + " OR ".join(f"({one})" for one in made) + ")"
+class _Persons(Conditions):
+    """Conditions on the person `k`."""
+
+    def __init__(self, table: Table, entry: Source, world: World) -> None:
+        super().__init__(entry, world)
+        self._table = table
+
+    def grant(self, condition: GrantCondition) -> str:
+        return self.granted(condition, _KEY)
+
+    def relation(self, condition: RelationCondition) -> str:
+        return self.related(condition, _KEY, _native)
+
+    def self(self) -> str:
+        return f"({_KEY} = {self.parameter('g_actor')})"
+
+    def fact(self, condition: FactCondition) -> str:
+        rows = Rows(self._table, self._entry, self._world)
+        about = []
+        for column, _ in self._table.subjects(self._entry):
+            place = f"{ROW}.{quoted(column)}"
+            about.append(f"({place} = {_native(self._table.types[column])} AND {exact(place)} = {_KEY})")
+        asked = f"{rows.present()} AND ({' OR '.join(about)}) AND {rows.fact(condition)}"
+        self.parameters |= rows.parameters
+        return f"EXISTS (SELECT 1 FROM {self._table.sql} AS {ROW} WHERE {asked})"
+
+
+def _native(field_type: str) -> str:
+    return f"CAST({_KEY} AS INTEGER)" if field_type == "integer" else _KEY

@@ -144,25 +144,45 @@ def holding(connection: sqlite3.Connection, source: str, condition: object, *key
 def test_holds_says_for_whom_a_condition_holds() -> None:
     connection = loans()
     connection.execute("UPDATE guard_grant SET withdrawn_at = 1 WHERE subject = 'c'")
-    assert holding(connection, LOAN, ALWAYS, "a", "b", "c", "z") == {"a", "b", "c"}
+    assert holding(connection, LOAN, ALWAYS, "a", "z") == {"a", "z"}
     assert holding(connection, LOAN, NEVER, "a", "b") == set()
-    # c's only row names a, who has a grant; c has none.
     assert holding(connection, LOAN, OP01, "a", "b", "c", "z") == {"a", "b"}
-    assert holding(connection, LOAN, SelfCondition(rule="PI-45"), "a", "b", "c", actor="c") == {"a", "c"}
+    assert holding(connection, LOAN, SelfCondition(rule="PI-45"), "a", "b", "c", actor="c") == {"c"}
+    assert holding(connection, LOAN, any_of(OP01, SelfCondition(rule="PI-45")), "a", "c", "z", actor="c") == {"a", "c"}
+
+
+def test_what_holds_for_a_person_tells_nothing_of_rows() -> None:
+    """That somebody stands surety, or has a loan at all, must not show in a refusal."""
+    conditions = (OP01, SelfCondition(rule="PI-45"))
+    without = loans()
+    without.execute("DELETE FROM loan")
+    for condition in conditions:
+        for key in ("a", "b", "c", "z"):
+            assert holding(loans(), LOAN, condition, key) == holding(without, LOAN, condition, key)
+    case = {"customer_id": 12, "officer": FACTS.actor, "status": "open"}
+    relation = RelationCondition(rule="PI-02", name="assigned_case")
+    for customers in ([], [{"customer_id": 12}]):
+        connection = world.fill(world.empty(), Data(customer=customers, loan_case=[case]))
+        assert holding(connection, CUSTOMER, relation, "12", "13") == {"12"}
+
+
+def test_a_fact_holds_for_a_person_with_a_row_that_fulfils_it() -> None:
+    rows = [{"customer_id": 1, "grade": "A"}, {"customer_id": 1, "grade": "B"}, {"customer_id": 2, "grade": "B"}]
+    connection = world.fill(world.empty(), Data(customer=rows))
+    best = FactCondition(rule="X", name="grade", operator="eq", value="A")
+    assert holding(connection, CUSTOMER, best, "1", "2", "3", "01") == {"1"}
 
 
 def test_holds_compares_keys_exactly() -> None:
-    connection = world.fill(
-        world.empty(),
-        Data(
-            customer=[{"customer_id": 12}],
-            loan_case=[{"customer_id": 12, "officer": "officer-1", "status": "open"}],
-        ),
-    )
+    case = {"customer_id": 12, "officer": FACTS.actor, "status": "open"}
+    connection = world.fill(world.empty(), Data(customer=[{"customer_id": 12}], loan_case=[case], grants=[grant("a")]))
     relation = RelationCondition(rule="PI-02", name="assigned_case")
-    assert holding(connection, CUSTOMER, relation, "12", "012", " 12", "12.0", "12x", "") == {"12"}
-    assert holding(connection, CUSTOMER, any_of(OP01, relation), "12") == {"12"}
+    assert holding(connection, CUSTOMER, relation, "12", "012", " 12", "12.0", "12x", "", "12 ") == {"12"}
     assert holding(connection, CUSTOMER, relation, "12", actor="officer-2") == set()
+    asked = ("a", "A", "a ", "ä", "")
+    connection.execute("INSERT INTO guard_scope VALUES (1, 'use', 'x')")
+    assert holding(connection, CUSTOMER, OP01, *asked) == {"a"}
+    assert holding(connection, CASE, SelfCondition(rule="PI-45"), *asked, actor="A") == {"A"}
     assert holding(connection, CASE, ALWAYS) == set()
 
 
