@@ -19,8 +19,8 @@ from test_engine_hostile import ACTIVITY
 from guard.engine import Entrypoint
 from guard.engine.bundle import Bundle
 from guard.engine.cache import Cache
-from guard.engine.decider import Decider
-from guard.engine.embedded import Embedded
+from guard.engine.decider import PART, Decider
+from guard.engine.embedded import Bounds, Embedded
 from guard.errors import Misuse, Refused
 from guard.model import ALWAYS, Activity, ActorFacts, Consent, Decision, GrantCondition, Notice, Scope, Time, Verdict
 
@@ -75,6 +75,27 @@ def test_the_misses_of_one_call_travel_together_once_a_layer() -> None:
     ]
     assert [one.id for one in decisions] == ["0", "0", "again", "third"]
     assert decisions[0].rows == {ACTIVITY.items[0].source: ALWAYS}
+
+
+def test_a_long_list_is_asked_in_parts_that_fit_one_evaluation() -> None:
+    engine, decider = scripted()
+    size = len(msgspec.json.encode(ACTIVITY))
+    count = 3 * PART // size
+    activities = [replace(at(minute), id=f"a{minute}") for minute in range(count)]
+    decisions = decider.decide(activities)
+    assert [one.id for one in decisions] == [one.id for one in activities]
+    lengths = [len(json.dumps(document)) for _, _, document in engine.asked]
+    assert 3 <= len(lengths) <= 5
+    assert sum(len(document["activities"]) for _, _, document in engine.asked) == count
+    assert len({one["id"] for _, _, document in engine.asked for one in document["activities"]}) == count
+    large = replace(ACTIVITY, purpose="p" * 2 * PART)
+    assert [one.id for one in decider.decide([large, replace(at(count), id="z"), large])] == ["0", "z", "0"]
+    assert [len(document["activities"]) for _, _, document in engine.asked[len(lengths) :]] == [1, 1]
+
+
+def test_a_thousand_activities_fit_the_ordinary_fuel(floor: Built, profile: Bundle) -> None:
+    decider = Decider(Embedded([floor.wasm, profile], Bounds(fuel=50_000_000)), ("floor",), catalogue_digest="sha256:c")
+    assert all(one.allow for one in decider.decide([at(minute) for minute in range(1000)]))
 
 
 def test_no_activity_asks_nothing() -> None:

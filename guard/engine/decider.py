@@ -8,7 +8,8 @@ the activity carries its minute, so nothing is remembered past it. Equal activit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -22,6 +23,9 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _read_activity = msgspec.json.Decoder(Activity).decode
 _read_consent = msgspec.json.Decoder(Consent).decode
 _ID = len('{"id":')
+
+PART: Final = 64 * 1024
+"""Bytes of one question. A longer list is asked in parts, so that it fits the bounds of one evaluation."""
 
 
 class Decider:
@@ -66,34 +70,41 @@ class Decider:
             keys.append(key)
             if found is None:
                 misses[key] = body
-        fresh = self._ask(misses, actor) if misses else {}
+        fresh = dict(zip(misses, self._ask(tuple(misses.values())), strict=True))
+        for key, decision in fresh.items():
+            self._cache.put(key, decision, actor)
         return tuple(
             _named(found if found is not None else fresh[key], activity.id)
             for activity, key, found in zip(activities, keys, answers, strict=True)
         )
 
-    def _ask(self, misses: dict[bytes, bytes], actor: str) -> dict[bytes, Decision]:
-        asked = tuple(_activity(number, body) for number, body in enumerate(misses.values()))
-        document = _document(b"activities", misses.values())
-        answers = [wire.decisions(self._engine.evaluate(layer, "decision", document), asked) for layer in self._layers]
-        merged = {key: merge.merge(layered) for key, layered in zip(misses, zip(*answers, strict=True), strict=True)}
-        for key, decision in merged.items():
-            self._cache.put(key, decision, actor)
-        return merged
+    def _ask(self, bodies: Sequence[bytes]) -> list[Decision]:
+        asked = [_activity(number, body) for number, body in enumerate(bodies)]
+        decided: list[Decision] = []
+        for part in _parts(bodies):
+            document = _document(b"activities", bodies, part)
+            answers = [
+                wire.decisions(self._engine.evaluate(layer, "decision", document), asked[part])
+                for layer in self._layers
+            ]
+            decided += [merge.merge(layered) for layered in zip(*answers, strict=True)]
+        return decided
 
     def judge(self, consents: Sequence[Consent]) -> tuple[Verdict, ...]:
         """What the layers make of consents, in their order: valid where all say so. Never cached."""
-        if not consents:
-            return ()
         bodies = [_without_id(consent) for consent in consents]
-        asked = tuple(_consent(number, body) for number, body in enumerate(bodies))
+        asked = [_consent(number, body) for number, body in enumerate(bodies)]
         if any(consent.time is None for consent in asked):
             raise Refused.own("GUARD-ACTIVITY", "A consent is judged at a time; the ledger stamps it.")
-        document = _document(b"consents", bodies)
-        answers = [wire.verdicts(self._engine.evaluate(layer, "consent", document), asked) for layer in self._layers]
-        merged = [merge.merge_verdicts(layered) for layered in zip(*answers, strict=True)]
+        judged: list[Verdict] = []
+        for part in _parts(bodies):
+            document = _document(b"consents", bodies, part)
+            answers = [
+                wire.verdicts(self._engine.evaluate(layer, "consent", document), asked[part]) for layer in self._layers
+            ]
+            judged += [merge.merge_verdicts(layered) for layered in zip(*answers, strict=True)]
         return tuple(
-            msgspec.structs.replace(verdict, id=consent.id) for verdict, consent in zip(merged, consents, strict=True)
+            msgspec.structs.replace(verdict, id=consent.id) for verdict, consent in zip(judged, consents, strict=True)
         )
 
 
@@ -109,9 +120,21 @@ def _with_id(number: int, body: bytes) -> bytes:
     return b'{"id":"%d"' % number + body
 
 
-def _document(name: bytes, bodies: Iterable[bytes]) -> bytes:
-    numbered = b",".join(_with_id(number, body) for number, body in enumerate(bodies))
+def _document(name: bytes, bodies: Sequence[bytes], part: slice) -> bytes:
+    numbered = b",".join(_with_id(number, bodies[number]) for number in range(part.start, part.stop))
     return b'{"%b":[%b]}' % (name, numbered)
+
+
+def _parts(bodies: Sequence[bytes]) -> Iterator[slice]:
+    """What is asked in one call: as much as `PART` holds, at least one."""
+    start = size = 0
+    for number, body in enumerate(bodies):
+        if number > start and size + len(body) > PART:
+            yield slice(start, number)
+            start, size = number, 0
+        size += len(body)
+    if bodies:
+        yield slice(start, len(bodies))
 
 
 def _activity(number: int, body: bytes) -> Activity:

@@ -135,8 +135,10 @@ class Server:
 
     def _call(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         if self._process != os.getpid():
-            # A forked child must not write into its parent's connections: answers would be mixed up.
-            self._process, self._client = os.getpid(), Client(self._url, self._ca_file)
+            # A forked child must not write into its parent's connections: answers would be mixed up. The client
+            # first, so that no other thread of the child takes the old one for its own.
+            self._client = Client(self._url, self._ca_file)
+            self._process = os.getpid()
         try:
             return self._client.call(method, path, body, headers, seconds=self._deadline, limit=self._answer)
         except TooLarge:
