@@ -57,26 +57,28 @@ class Decider:
         Raises Refused where an activity is malformed, the engine fails or a layer's answer is off: then
         nothing of the call is decided.
         """
-        answers: list[Decision | None] = []
+        decisions: list[Decision | None] = []
         misses: dict[bytes, bytes] = {}
-        keys: list[bytes] = []
+        places: list[tuple[int, bytes]] = []
         for activity in activities:
             body = _without_id(activity)
             hasher = self._base.copy()
             hasher.update(body)
             key = hasher.digest()
-            found = self._cache.get(key)
-            answers.append(found)
-            keys.append(key)
-            if found is None:
+            known = self._cache.get(key)
+            if known is None:
                 misses[key] = body
-        fresh = dict(zip(misses, self._ask(tuple(misses.values())), strict=True))
-        for key, decision in fresh.items():
-            self._cache.put(key, decision, actor)
-        return tuple(
-            _named(found if found is not None else fresh[key], activity.id)
-            for activity, key, found in zip(activities, keys, answers, strict=True)
-        )
+                places.append((len(decisions), key))
+            elif known.id != activity.id:
+                known = msgspec.structs.replace(known, id=activity.id)
+            decisions.append(known)
+        if misses:
+            fresh = dict(zip(misses, self._ask(tuple(misses.values())), strict=True))
+            for key, decision in fresh.items():
+                self._cache.put(key, decision, actor)
+            for place, key in places:
+                decisions[place] = msgspec.structs.replace(fresh[key], id=activities[place].id)
+        return tuple(decisions)  # type: ignore[arg-type]  # every place was filled
 
     def _ask(self, bodies: Sequence[bytes]) -> list[Decision]:
         asked = [_activity(number, body) for number, body in enumerate(bodies)]
@@ -153,7 +155,3 @@ def _consent(number: int, body: bytes) -> Consent:
         return _read_consent(_with_id(number, body))
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
-
-
-def _named(decision: Decision, name: str) -> Decision:
-    return decision if decision.id == name else msgspec.structs.replace(decision, id=name)
