@@ -160,8 +160,6 @@ class Limits(Strict):
     """Input of one evaluation (bytes)."""
     answer: Annotated[int, Field(ge=1_024, le=16_777_216)] = 4_194_304
     """Answer of one evaluation (bytes)."""
-    bundle: Annotated[int, Field(ge=1_024, le=268_435_456)] = 16_777_216
-    """A policy bundle, unpacked (bytes)."""
     cache: Annotated[int, Field(ge=0, le=1_000_000)] = 4_096
     """Decisions kept (count); 0 keeps none."""
     cache_per_actor: Annotated[int, Field(ge=0, le=1_000_000)] = 256
@@ -175,7 +173,7 @@ class Limits(Strict):
     batch: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Rows released at a time, after their register entry (count)."""
     buffered: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
-    """Rows held back while an obligation is counted (count); above, the operation is refused."""
+    """Rows of one statement, held in memory until they are registered and released (count)."""
     itemise: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Persons that one register entry names (count); above, it says how many."""
     register_wait: Seconds = 5.0

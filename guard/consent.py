@@ -2,7 +2,8 @@
 
 A consent is recorded once and judged once. Its record is kept with the verdict either way; only a valid one
 makes grants, which are what statements are checked against. A withdrawal ends grants for the next statement
-on and is final: no import, replay or repetition of an older consent revives what was withdrawn.
+on and is final: no import, replay or repetition of an older consent revives what was withdrawn, and it is kept
+even where there was nothing to end. So import consents first, then what was withdrawn of them since.
 
 The ledger shares the database of the guarded tables but never a transaction with the program: it writes on
 connections of its own, and refuses at once where the program holds the database.
@@ -17,20 +18,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.engine import URL
 
-from guard import clock
-from guard.context import subject_key
+from guard import clock, rejudge
+from guard.context import STAFF, subject_key
 from guard.errors import Refused
 from guard.ledger_store import Store
-from guard.ledger_tables import FORMAT, consent, grant, meta, metadata, person, persons_metadata, scope, withdrawal
+from guard.ledger_tables import (
+    EVERY,
+    FORMAT,
+    consent,
+    grant,
+    meta,
+    metadata,
+    person,
+    persons_metadata,
+    scope,
+    withdrawal,
+)
+from guard.messages import OWN, Messages
 from guard.model import Actor, Consent, Reason, Scope, Verdict, normal_scopes
 from guard.register.entry import Draft
 from guard.wire import canonical
@@ -76,8 +90,9 @@ class Decider(Protocol):
 class ConsentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A consent and whose it is.
 
-    `subject` is the person's canonical key, `recorder` the actor who recorded it. `evidence` is the digest of
-    what proves it (`sha256:…`), never the thing itself; a consent that is more than asserted must have one.
+    `subject` is the person's canonical key, `recorder` the actor who recorded it, who can never use it.
+    `evidence` is the digest of what proves it (`sha256:…`), never the thing itself; a consent that is more than
+    asserted must have one. The guard does not verify it yet.
     `consent.time` is stamped anew when it is recorded.
     """
 
@@ -108,8 +123,9 @@ class Ledger:
     `judge` gives the policies' verdicts in the order asked, `judged` the digest of the rules behind them.
     `wait` bounds, in seconds, how long a call waits for another writer of the database. `persons` is the
     database of the person keys, by default the same: in one of its own, keys can be made while the program
-    holds the ledger's database. `append` registers what is recorded and withdrawn, one entry a call, before it
-    is committed.
+    holds the ledger's database. `append` registers what is recorded and withdrawn, one entry a call that
+    changes something, before it is committed: what it refuses is not kept. Where the commit fails after that,
+    the register says more than happened, never less.
 
     Who recorded a consent never acts on it: the guard cannot verify evidence yet, so whatever its assurance
     says, an officer could have invented it.
@@ -126,12 +142,14 @@ class Ledger:
         wait: float = 0.5,
         persons: str | URL | None = None,
         append: Callable[[Draft], object] = lambda _: None,
+        messages: Messages = OWN,
     ) -> None:
         self._judge = judge
         self._judged = judged
         self._zone = zone
         self._now = now
         self._append = append
+        self._messages = messages
         self._store = Store(url, metadata, wait, _begin)
         self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
         self._remembered = _Remembered()
@@ -146,6 +164,7 @@ class Ledger:
         *,
         now: clock.Clock = clock.system,
         append: Callable[[Draft], object] = lambda _: None,
+        messages: Messages = OWN,
     ) -> Self:
         """The ledger in the database that the settings name; the person keys lie beside the register."""
         directory = settings.register_.directory
@@ -162,6 +181,7 @@ class Ledger:
             wait=settings.limits.ledger_wait,
             persons=URL.create("sqlite", database=str(directory / "persons.db")),
             append=append,
+            messages=messages,
         )
 
     # --- Recording ---
@@ -174,7 +194,7 @@ class Ledger:
         """
         verdict = self.record_many((record,))[0]
         if not verdict.valid:
-            raise Refused(verdict.reasons or (Reason(rule="GUARD-CONSENT"),))
+            raise Refused(verdict.reasons or (Reason(rule="GUARD-CONSENT"),), catalog=self._messages)
         return verdict
 
     def record_many(self, records: Iterable[ConsentRecord]) -> tuple[Verdict, ...]:
@@ -234,7 +254,7 @@ class Ledger:
         connection.execute(insert(consent), consents)
         if grants:
             connection.execute(insert(grant), grants)
-        self._registered(new.values(), "recorded")
+        self._registered(new, kept)
         return kept
 
     def _changed(self, connection: Connection, by: int) -> None:
@@ -245,74 +265,122 @@ class Ledger:
         moved = update(meta).where(meta.c.key == "sequence").values(value=str(int(values["sequence"]) + by))
         connection.execute(moved)
 
+    # --- Judging again ---
+
+    def rejudge(self) -> int:
+        """Lets the present rules judge every consent that they have not seen; gives how many grants that made.
+
+        Needed after a change of policy or profile: a grant counts only under the rules that judged it. The
+        old grants stay for processes that still run on the old rules; nothing is revived or widened.
+        """
+        made = 0
+        while True:
+            asked = self._store.run(lambda connection: rejudge.waiting(connection, self._judged))
+            if not asked:
+                return made
+            time = clock.stamp(int(self._now()), self._zone)
+            verdicts = self._verdicts([rejudge.stamped(one, time) for _, one in asked])
+            made += self._store.write(partial(self._rejudged, upto=asked[-1][0], verdicts=verdicts))
+
+    def _rejudged(self, connection: Connection, *, upto: int, verdicts: Mapping[str, Verdict]) -> int:
+        made = rejudge.keep(connection, self._judged, upto, verdicts)
+        if made:
+            self._changed(connection, 1)
+            sealed = {"rejudged": sorted(verdicts), "under": self._judged}
+            self._append(Draft(kind="consent", actor=LEDGER, sealed=sealed, rows=made))
+        return made
+
     # --- Withdrawing ---
 
-    def withdraw(self, consent_id: str, *, at: int | None = None) -> int:
+    def withdraw(self, consent_id: str, *, at: int | None = None, by: Actor | None = None) -> int:
         """Withdraws one consent, finally; gives how many grants that ended.
 
-        `at` is when the person withdrew, UTC seconds, by default now. Withdrawing again changes nothing. An
-        unknown id is refused.
+        `at` is when the person withdrew, UTC seconds, by default now; `by` is who made it known. Withdrawing
+        again ends nothing more, and is kept: no consent of these purposes and this recipient that was given
+        before this moment counts from now on. An unknown id is refused.
         """
         moment = self._moment(at)
+        asked = select(consent).where(consent.c.consent_id == consent_id)
+        row = self._store.run(lambda connection: connection.execute(asked).first())
+        if row is None:
+            raise Refused.own("GUARD-CONSENT", "The ledger holds no consent with this id.")
+        record = _record(row)
+        places = [(purpose, record.consent.recipient or "") for purpose in record.consent.purposes]
+        which = grant.c.consent_id == consent_id
+        return self._withdraw(record.subject, places, which, moment, by, consent_id)
 
-        def ending(connection: Connection) -> int:
-            row = connection.execute(select(consent).where(consent.c.consent_id == consent_id)).first()
-            if row is None:
-                raise Refused.own("GUARD-CONSENT", "The ledger holds no consent with this id.")
-            if row.withdrawn_at is not None:
-                return 0
-            record = _record(row)
-            places = [(purpose, record.consent.recipient or "") for purpose in record.consent.purposes]
-            self._withdrew(connection, record.subject, places, moment)
-            return self._end(connection, grant.c.consent_id == consent_id, [consent_id], moment)
-
-        return self._store.write(ending)
-
-    def withdraw_subject(self, subject: str, purpose: str | None = None, *, at: int | None = None) -> int:
+    def withdraw_subject(
+        self, subject: str, purpose: str | None = None, *, at: int | None = None, by: Actor | None = None
+    ) -> int:
         """Withdraws all that a person agreed to, or all for one purpose; gives how many grants that ended.
 
         It is kept even where it ends nothing: a consent that was given before it and arrives later makes no grant.
         """
         key = subject_key(subject)
         moment = self._moment(at)
+        which = grant.c.subject == key
+        if purpose is not None:
+            _name(purpose)
+            which &= grant.c.purpose == purpose
+        return self._withdraw(key, [(purpose or "", EVERY)], which, moment, by)
+
+    def _withdraw(
+        self,
+        subject: str,
+        places: Sequence[tuple[str, str]],
+        which: ColumnElement[bool],
+        moment: int,
+        by: Actor | None,
+        consent_id: str | None = None,
+    ) -> int:
+        """Ends those grants, keeps a withdrawal for each pair of purpose and recipient, and registers it."""
+        self.person_keys((subject,))  # as for a record: the transaction below may hold their database
 
         def ending(connection: Connection) -> int:
-            mine = grant.c.subject == key
-            if purpose is not None:
-                mine &= grant.c.purpose == purpose
-            self._withdrew(connection, key, [(purpose or "", "*")], moment)
-            live = select(grant.c.consent_id).where(mine, grant.c.withdrawn_at.is_(None)).distinct()
-            return self._end(connection, mine, list(connection.scalars(live)), moment)
+            self._changed(connection, 1)
+            rows = [
+                {"subject": subject, "purpose": purpose, "recipient": recipient, "at": moment}
+                for purpose, recipient in places
+            ]
+            made_known = int(self._now())
+            connection.execute(insert(withdrawal), [{**row, "recorded_at": made_known} for row in rows])
+            live = select(grant.c.consent_id).where(which, grant.c.withdrawn_at.is_(None)).distinct()
+            ids = list(connection.scalars(live)) if consent_id is None else [consent_id]
+            ended = self._end(connection, which, ids, moment)
+            self._append(
+                Draft(
+                    kind="consent",
+                    actor=LEDGER if by is None else by,
+                    recipient=STAFF,  # so who acted stands there by id, unless it is the person
+                    subjects=(subject,),
+                    sealed={"withdrawn": rows, "consents": ids},
+                    consent=consent_id,
+                    rows=ended,
+                )
+            )
+            return ended
 
         return self._store.write(ending)
 
-    def _withdrew(self, connection: Connection, subject: str, places: Sequence[tuple[str, str]], moment: int) -> None:
-        """Keeps a withdrawal for each pair of purpose and recipient, and registers it."""
-        now = int(self._now())
-        rows = [
-            {"subject": subject, "purpose": purpose, "recipient": recipient, "at": moment, "recorded_at": now}
-            for purpose, recipient in places
-        ]
-        connection.execute(insert(withdrawal), rows)
-        self._append(Draft(kind="consent", actor=LEDGER, subjects=(subject,), sealed={"withdrawn": rows}, rows=1))
-
-    def _registered(self, records: Iterable[ConsentRecord], what: str) -> None:
-        """One entry about what is being recorded, before it is committed: what cannot be registered is not kept."""
-        kept = list(records)
-        recorders = {record.recorder for record in kept}
+    def _registered(self, new: Mapping[str, ConsentRecord], verdicts: Mapping[str, Verdict]) -> None:
+        """One entry about what is being recorded, valid or not: reasons stand in clear where it is one consent."""
+        recorders = {record.recorder for record in new.values()}
+        one = next(iter(new)) if len(new) == 1 else None
+        recorded = [{"id": name, "recorder": new[name].recorder, "valid": verdicts[name].valid} for name in new]
         self._append(
             Draft(
                 kind="consent",
                 actor=Actor(id=recorders.pop(), kind="service") if len(recorders) == 1 else LEDGER,
-                subjects=tuple(sorted({record.subject for record in kept})),
-                sealed={what: [record.consent.id for record in kept]},
-                consent=kept[0].consent.id if len(kept) == 1 else None,
-                rows=len(kept),
+                recipient=STAFF,
+                reasons=verdicts[one].reasons if one is not None else (),
+                subjects=tuple(sorted({record.subject for record in new.values()})),
+                sealed={"recorded": recorded},
+                consent=one,
+                rows=len(new),
             )
         )
 
-    def _end(self, connection: Connection, which: Any, ids: Sequence[str], moment: int) -> int:
-        self._changed(connection, 1)
+    def _end(self, connection: Connection, which: ColumnElement[bool], ids: Sequence[str], moment: int) -> int:
         live = grant.c.withdrawn_at.is_(None)
         ended = connection.execute(update(grant).where(which, live).values(withdrawn_at=moment)).rowcount
         for part in _chunks(ids):
@@ -329,7 +397,7 @@ class Ledger:
         now = int(self._now())
         if at is None:
             return now
-        if not 0 <= at <= now:
+        if type(at) is not int or not 0 <= at <= now:
             raise Refused.own("GUARD-CONSENT", "A withdrawal has taken place: its time is not in the future.")
         return at
 
@@ -442,6 +510,8 @@ def _checked(raw: ConsentRecord) -> ConsentRecord:
         _name(name)
     if one.recipient is not None:
         _name(one.recipient)
+        if one.recipient == EVERY:
+            raise Refused.own("GUARD-CONSENT", "A recipient is one organisation.")
     if not one.purposes or len(set(one.purposes)) != len(one.purposes):
         raise Refused.own("GUARD-CONSENT", "It names no purpose, or one twice.")
     if not unicodedata.is_normalized("NFC", text):
@@ -598,7 +668,7 @@ def _withdrawals(connection: Connection, subjects: Iterable[str]) -> Withdrawals
 def _withdrawn(record: ConsentRecord, withdrawals: Withdrawals) -> int:
     """The moment up to which consents like this one are withdrawn; -1 if none is."""
     purposes = {"", *record.consent.purposes}
-    recipients = {"*", record.consent.recipient or ""}
+    recipients = {EVERY, record.consent.recipient or ""}
     moments = (
         moment
         for purpose, recipient, moment in withdrawals.get(record.subject, ())
@@ -638,6 +708,12 @@ def _begin(connection: Connection) -> None:
     if not _meta(connection):
         values = {"format": FORMAT, "instance": secrets.token_hex(16), "sequence": "0"}
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
+    if connection.execute(select(withdrawal).limit(1)).first() is None:
+        # The table is new: what was withdrawn before it was made must be found there too.
+        ended = grant.c.withdrawn_at
+        old = select(grant.c.subject, grant.c.purpose, grant.c.recipient, ended, ended).where(ended.is_not(None))
+        names = ["subject", "purpose", "recipient", "at", "recorded_at"]
+        connection.execute(insert(withdrawal).from_select(names, old))
 
 
 def _instance(connection: Connection) -> str:

@@ -9,7 +9,7 @@ at its place and nothing after it happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, assert_never
 
 import msgspec
 
@@ -27,6 +27,7 @@ from guard.model import (
     Facts,
     GrantCondition,
     Item,
+    Limit,
     Outcome,
     Reason,
     RelationCondition,
@@ -228,10 +229,13 @@ def _read(
 def _check(attempt: Attempt, decision: Decision, persons: int, *, ended: bool) -> None:
     """Refuses what an obligation forbids for this many persons. A review is not built yet: it refuses."""
     for obligation in decision.obligations:
-        if isinstance(obligation, Review):
-            broken = persons > (obligation.above.subjects if obligation.above else 0)
-        else:
-            broken = persons > obligation.subjects or (ended and persons < obligation.minimum)
+        match obligation:
+            case Review():
+                broken = persons > (obligation.above.subjects if obligation.above else 0)
+            case Limit():
+                broken = persons > obligation.subjects or (ended and persons < obligation.minimum)
+            case _:
+                assert_never(obligation)
         if broken:
             raise attempt.refused((Reason(rule=obligation.rule or "GUARD-LIMIT"),), "Ask for fewer persons at once.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -54,9 +55,16 @@ class Guard:
         try:
             # Each needs the other: the register the keys of persons, the ledger the register's entries.
             opened: list[Register] = []
-            ledger = Ledger.open(settings, release.decider, now=steady, append=lambda draft: opened[0].append(draft))  # noqa: PLW0108 -- not there yet
+            ledger = Ledger.open(
+                settings,
+                release.decider,
+                now=steady,
+                append=lambda draft: opened[0].append(draft),  # noqa: PLW0108 -- not there yet
+                messages=release.messages,
+            )
             register = Register.open(settings, ledger, now=steady.recent)
             opened.append(register)
+            ledger.rejudge()
         except BaseException:
             release.close()
             raise
@@ -112,8 +120,12 @@ class Guard:
         if not isinstance(actor, Actor):
             raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")
         if purpose not in self._release.purposes:
+            near = difflib.get_close_matches(str(purpose), self._release.purposes, n=1)
+            detail = None
+            if purpose is not None:
+                detail = f"{purpose!s:.64} is not a purpose" + (f"; did you mean {near[0]}?" if near else ".")
             raise self._registered(
-                Refused((self._purposes(),), catalog=self._release.messages),
+                Refused((self._purposes(),), detail=detail, catalog=self._release.messages),
                 Draft(kind="denied", actor=actor, recipient=recipient, reasons=(self._purposes(),)),
             )
         return context.Acting(

@@ -14,6 +14,9 @@ from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Tex
 FORMAT: Final = "1"
 """The version of this layout, kept in `guard_meta`; a ledger of another format is refused."""
 
+EVERY: Final = "*"
+"""The recipient of a withdrawal that is meant for all of them."""
+
 metadata: Final = MetaData()
 persons_metadata: Final = MetaData()
 
@@ -87,7 +90,8 @@ withdrawal: Final = Table(
     sqlite_autoincrement=True,
 )
 """Every withdrawal, whether it ended a grant or not: an older consent that arrives later must find it.
-`purpose` '' and `recipient` '*' stand for all."""
+Rows are never deleted. `at` is when the person withdrew, `recorded_at` when that was made known here; consents
+given up to the later of the two are void. `purpose` '' and `recipient` '*' stand for all."""
 
 person: Final = Table(
     "guard_person",

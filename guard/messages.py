@@ -122,7 +122,8 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         ),
         "GUARD-SQL-PARAMETERS": _own("The parameters do not fit the statement.", "参数与语句不符。"),
         "GUARD-WITNESS": _own(
-            "The database's own parser reads the guarded statement differently.", "数据库自身的解析器对受控语句的理解不同。"
+            "The database's own parser reads the guarded statement differently.",
+            "数据库自身的解析器对受控语句的理解不同。",
         ),
         "GUARD-DATABASE": _own("The database refused the guarded statement.", "数据库拒绝执行受控语句。"),
         "GUARD-PROXY": _own("This call goes around the guard.", "该调用会绕过保护。"),

@@ -411,6 +411,17 @@ class Actor(_Frozen, frozen=True):
     roles: tuple[str, ...] = ()
     unit: str | None = None
 
+    def __post_init__(self) -> None:
+        """Says at once what is no actor: a constructor checks no type by itself. TypeError or ValueError."""
+        if not isinstance(self.id, str):
+            raise TypeError(f"an Actor's id is text, not {type(self.id).__name__}")
+        if self.kind not in ("person", "service"):
+            raise ValueError(f"an Actor's kind is person or service, not {self.kind!r}")
+        if not isinstance(self.roles, tuple) or not all(isinstance(role, str) for role in self.roles):
+            raise TypeError('an Actor\'s roles are a tuple of texts, such as ("loan_officer",)')
+        if self.unit is not None and not isinstance(self.unit, str):
+            raise TypeError(f"an Actor's unit is text or None, not {type(self.unit).__name__}")
+
     def facts(self) -> ActorFacts:
         """The part that policy may know; roles sorted, so that one kind of actor is one cache key."""
         return ActorFacts(kind=self.kind, roles=tuple(sorted(set(self.roles))), unit=self.unit)

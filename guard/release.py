@@ -90,7 +90,7 @@ def _engine(settings: Settings, bundles: tuple[Bundle, ...]) -> Engine:
         # Imported on demand: opa_client costs 200 ms that the embedded engine does not need.
         from guard.engine import server  # noqa: PLC0415
 
-        return server.connect(settings.engine, bundles, answer=limits.answer)
+        return server.connect(settings.engine, bundles, document=limits.input, answer=limits.answer)
     bounds = Bounds(
         fuel=limits.fuel,
         memory=limits.memory,

@@ -254,7 +254,7 @@ BUNDLES: dict[str, tuple[Callable[[], bytes | None], str]] = {
 def test_each_fault_of_a_bundle_is_found_at_its_layer(make, word, folder):
     path = folder / "guard.yaml"
     text = path.read_text(encoding="utf-8")
-    old = "  # institution: institution.tar.gz"
+    old = "  # institution: institution.wasm.tar.gz"
     assert old in text
     path.write_text(text.replace(old, "  institution: institution.tar.gz"), encoding="utf-8")
     raw = make()
@@ -311,7 +311,7 @@ def test_data_that_does_not_fit_into_memory_is_found_before_the_program_starts(f
     (folder / "institution.tar.gz").write_bytes(bundle.assemble("institution", sources, module))
     path = folder / "guard.yaml"
     text = path.read_text(encoding="utf-8").replace("limits:\n", "limits:\n  memory: 1048576\n")
-    path.write_text(text.replace("  # institution: institution.tar.gz", "  institution: institution.tar.gz"))
+    path.write_text(text.replace("  # institution: institution.wasm.tar.gz", "  institution: institution.tar.gz"))
     expect(folder, path, line_of(path, "  floor: builtin"), "raise the bound")
 
 

@@ -80,14 +80,15 @@ def test_any_file_in_place_of_an_example(tmp_path: Path, capsys: Output) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [(b"{", "JSON"), (b"[]", "object"), (b'{"id": "0", "id": "0"}', "repeats"), (b"{}", "missing")]
+    ("text", "word", "code"),
+    [(b"{", "JSON", 2), (b"[]", "object", 2), (b'{"id": "0", "id": "0"}', "repeats", 2), (b"{}", "missing", 3)],
 )
-def test_a_file_that_is_no_activity_is_refused(text: bytes, word: str, tmp_path: Path, capsys: Output) -> None:
+def test_a_file_that_is_no_activity(text: bytes, word: str, code: int, tmp_path: Path, capsys: Output) -> None:
     (tmp_path / "bad.json").write_bytes(text)
-    assert guard("decide", str(tmp_path / "bad.json"), "--config", str(examples.HOLDERS["bank"])) == 3
+    assert guard("decide", str(tmp_path / "bad.json"), "--config", str(examples.HOLDERS["bank"])) == code
     error = capsys.readouterr().err
-    assert "GUARD-ACTIVITY" in error
-    assert word in error or word == "JSON"
+    assert word in error
+    assert "bad.json" in error or "GUARD-ACTIVITY" in error
 
 
 def test_an_opa_server_gives_the_same_answers(serve: Serve, capsys: Output) -> None:
@@ -147,7 +148,7 @@ def test_an_engine_that_cannot_be_reached_is_a_denial(capsys: Output, tmp_path: 
 def test_nothing_is_wrong_with_the_examples(holder: str, capsys: Output) -> None:
     assert guard("check", "--example", holder) == 0
     captured = capsys.readouterr()
-    assert captured.out.rstrip().endswith("nothing wrong")
+    assert "nothing wrong" in captured.out
     assert captured.err == ""
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from guard.clock import stamp
 from guard.consent import ConsentRecord, Ledger
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
-from guard.model import Consent, Notice, Reason, Scope, Verdict
+from guard.model import Actor, Consent, Notice, Reason, Scope, Verdict
+from guard.register.persons import concerns
+from guard.register.register import Register
+from guard.register.seal import KeyFile, unseal
 
 NOW = 1_795_420_830
 DAY = 86_400
@@ -302,7 +305,87 @@ def test_withdrawing_again_keeps_the_first_time(ledger, path, now):
     )
 
 
-@pytest.mark.parametrize("at", [NOW + 1, -1])
+WITHDRAWING = {
+    "the consent": lambda ledger, at: ledger.withdraw("c-0", at=at),
+    "the purpose": lambda ledger, at: ledger.withdraw_subject("p-1001", "loan_underwriting", at=at),
+    "the person": lambda ledger, at: ledger.withdraw_subject("p-1001", at=at),
+}
+
+
+@pytest.mark.parametrize("withdraw", WITHDRAWING.values(), ids=WITHDRAWING)
+@pytest.mark.parametrize("at", [None, 0])
+def test_a_withdrawal_reaches_to_the_moment_it_was_made_known(ledger, path, now, withdraw, at):
+    """Whatever it ended, whatever time it gives itself, and however often the person withdrew before."""
+    ledger.record(record("c-0"))
+    for again in range(3):
+        now.seconds += 100
+        withdraw(ledger, at)
+        known = int(now())
+        now.seconds += 1
+        for granted in (known - 50, known):
+            with pytest.raises(Refused) as refused:
+                ledger.record(record(f"c-{again}-{granted}", granted_at=granted))
+            assert refused.value.rules == ("GUARD-CONSENT-WITHDRAWN",)
+        assert live(path) == set()
+    ledger.record(record("c-new", granted_at=known + 1))
+    assert live(path) == {("c-new", "loan_underwriting")}
+
+
+@pytest.mark.parametrize("recipient", [None, "agency"])
+def test_a_withdrawal_before_anything_was_recorded_is_not_forgotten(ledger, path, now, recipient):
+    assert ledger.withdraw_subject("p-1001") == 0
+    assert ledger.withdraw_subject("p-1002", "marketing") == 0
+    now.seconds += 60
+    given = {"recipient": recipient, "granted_at": NOW}
+    ledger.record_many(
+        (
+            record("c-1", purposes=("post_loan",), **given),
+            record("c-2", subject="p-1002", purposes=("loan_underwriting", "marketing"), **given),
+            record("c-3", subject="p-1002", **given),
+            record("c-4", subject="p-1003", **given),
+        )
+    )
+    assert live(path) == {("c-3", "loan_underwriting"), ("c-4", "loan_underwriting")}
+
+
+def test_withdrawals_are_rows_of_their_own_that_stay(ledger, path, now):
+    ledger.record(record("c-1", purposes=("loan_underwriting", "marketing"), recipient="agency"))
+    ledger.withdraw("c-1", at=NOW - 10)
+    now.seconds += 60
+    ledger.withdraw_subject("p-1001", "marketing", at=5)
+    ledger.withdraw_subject("p-1001")
+    assert rows(path, "SELECT subject, purpose, recipient, at, recorded_at FROM guard_withdrawal ORDER BY seq") == [
+        ("p-1001", "loan_underwriting", "agency", NOW - 10, NOW),
+        ("p-1001", "marketing", "agency", NOW - 10, NOW),
+        ("p-1001", "marketing", "*", 5, NOW + 60),
+        ("p-1001", "", "*", NOW + 60, NOW + 60),
+    ]
+
+
+def test_what_was_withdrawn_before_withdrawals_had_a_table_is_found_there(path, now):
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as ledger:
+        ledger.record(record())
+        ledger.withdraw("c-1")
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE guard_withdrawal")
+    connection.close()
+    with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as ledger:
+        with pytest.raises(Refused) as refused:
+            ledger.record(record("c-2"))
+        assert refused.value.rules == ("GUARD-CONSENT-WITHDRAWN",)
+
+
+@pytest.mark.parametrize("purpose", ["", " marketing"])
+def test_a_purpose_that_is_none_withdraws_nothing(ledger, path, purpose):
+    ledger.record(record())
+    with pytest.raises(Refused) as refused:
+        ledger.withdraw_subject("p-1001", purpose)
+    assert refused.value.rules == ("GUARD-CONSENT",)
+    assert len(live(path)) == 1
+    assert rows(path, "SELECT count(*) FROM guard_withdrawal") == [(0,)]
+
+
+@pytest.mark.parametrize("at", [NOW + 1, -1, True, NOW - 0.5, "0"])
 def test_a_withdrawal_is_not_in_the_future(ledger, path, at):
     ledger.record(record())
     with pytest.raises(Refused, match="future"):
@@ -327,11 +410,115 @@ def test_the_sequence_moves_with_every_change_and_no_other(ledger, path, now):
         change()
         seen.append(ledger.sequence())
     assert seen == [0, 1, 2, 3, 4]
-    ledger.withdraw("c-1")
+    ledger.withdraw("c-1")  # it is kept, though it ends nothing
+    ledger.record(record())
     ledger.list("p-1")
     ledger.person_key("p-9")
     with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now) as other:
-        assert other.sequence() == ledger.sequence() == 4
+        assert other.sequence() == ledger.sequence() == 5
+
+
+# --- What the register says of it ------------------------------------------------------------------
+
+
+@pytest.fixture
+def register(tmp_path: Path):
+    opened: list[Ledger] = []
+
+    def keys(subjects: Sequence[str]) -> Mapping[str, bytes]:
+        return opened[0].person_keys(subjects)
+
+    with Register(
+        tmp_path / "register",
+        holder="bank",
+        keys=keys,
+        sealer=KeyFile(tmp_path / "register.key"),
+        now=lambda: NOW,
+    ) as one:
+        one.ledgers = opened
+        yield one
+
+
+@pytest.fixture(params=["one database", "keys apart"])
+def registered(path: Path, tmp_path: Path, register, request):
+    """A ledger whose changes are registered."""
+    persons = f"sqlite:///{tmp_path / 'persons.db'}" if request.param == "keys apart" else None
+    with Ledger(
+        f"sqlite:///{path}",
+        judge=judge,
+        judged="",
+        zone=ZONE,
+        now=lambda: NOW,
+        wait=0.2,
+        persons=persons,
+        append=register.append,
+    ) as ledger:
+        register.ledgers.append(ledger)
+        yield ledger
+
+
+def test_what_is_recorded_and_withdrawn_is_registered_once_a_call(registered, register, tmp_path):
+    registered.record(record())
+    registered.record(record())  # changes nothing, and is no entry
+    registered.record_many((record("c-2", "p-1002"), record("c-3", "p-1003", recorder="desk", preticked=True)))
+    registered.withdraw("c-1", at=NOW - 5, by=Actor(id="o-7"))
+    registered.withdraw_subject("p-1009")
+    with pytest.raises(Refused):
+        registered.record(record("c-4", preticked=True))
+    entries = list(register.entries())
+    assert [(one.kind, one.consent, one.rows, one.actor.kind, one.actor.id) for one in entries] == [
+        ("consent", "c-1", 1, "service", "web"),
+        ("consent", None, 2, "service", "guard-ledger"),
+        ("consent", "c-1", 1, "person", "o-7"),
+        ("consent", None, 0, "service", "guard-ledger"),
+        ("consent", "c-4", 1, "service", "web"),
+    ]
+    assert [one.decision.rules if one.decision else None for one in entries] == [None, None, None, None, ("PI-06",)]
+    keys = registered.known_keys(["p-1001", "p-1002", "p-1003", "p-1009", "web", "guard-ledger", "o-7"])
+    assert set(keys) == {"p-1001", "p-1002", "p-1003", "p-1009"}  # no actor became a person
+    assert [sorted(who for who, key in keys.items() if concerns(one, who, key)) for one in entries] == [
+        ["p-1001"],
+        ["p-1002", "p-1003"],
+        ["p-1001"],
+        ["p-1009"],
+        ["p-1001"],
+    ]
+    place = {"subject": "p-1001", "purpose": "loan_underwriting", "recipient": "", "at": NOW - 5}
+    opened = [unseal(KeyFile(tmp_path / "register.key"), one) for one in entries]
+    assert opened[1] == {
+        "recorded": [
+            {"id": "c-2", "recorder": "web", "valid": True},
+            {"id": "c-3", "recorder": "desk", "valid": False},
+        ]
+    }
+    assert opened[2] == {"withdrawn": [place], "consents": ["c-1"]}
+    assert b"p-100" not in b"".join(one.read_bytes() for one in (tmp_path / "register").glob("*.jsonl"))
+
+
+def test_a_person_who_records_or_withdraws_is_no_name_in_the_register(registered, register):
+    registered.record(record(recorder="p-1001"))
+    registered.withdraw("c-1", by=Actor(id="p-1001"))
+    key = registered.person_key("p-1001")
+    for entry in register.entries():
+        assert entry.actor.id is None
+        assert concerns(entry, "p-1001", key)
+
+
+def test_what_cannot_be_registered_is_not_recorded_and_not_withdrawn(registered, register, path):
+    registered.record(record())
+    before = [rows(path, f"SELECT * FROM guard_{name}") for name in ("consent", "grant", "withdrawal", "meta")]
+    register.close()
+    for call in (
+        lambda: registered.record(record("c-2")),
+        lambda: registered.record_many((record("c-3"), record("c-4", categories=("contact",)))),
+        lambda: registered.withdraw("c-1"),
+        lambda: registered.withdraw_subject("p-1001"),
+    ):
+        with pytest.raises(Refused) as refused:
+            call()
+        assert refused.value.rules == ("GUARD-REGISTER",)
+    assert [rows(path, f"SELECT * FROM guard_{name}") for name in ("consent", "grant", "withdrawal", "meta")] == before
+    assert len(live(path)) == 1
 
 
 # --- What the policies may say --------------------------------------------------------------------
@@ -416,6 +603,7 @@ def test_the_policies_see_the_guards_time_not_the_callers(path, now):
         record(assurance="certain"),
         record(recipient=""),
         record(recipient=" agency"),
+        record(recipient="*"),
         record(form=b"web"),
         record(basis=memoryview(b"consent")),
         record(number=""),
@@ -501,7 +689,7 @@ EXISTS = """
 SELECT t.id FROM main.customer AS t WHERE EXISTS (
   SELECT 1 FROM main.guard_grant AS g WHERE g.subject = CAST(t.id AS TEXT) AND g.purpose = 'loan_underwriting'
   AND g.recipient = '' AND g.judged = 'sha256:rules' AND g.valid_from <= :now AND g.valid_until > :now
-  AND g.withdrawn_at IS NULL AND NOT (g.assurance = 0 AND g.recorder = :actor)
+  AND g.withdrawn_at IS NULL AND g.recorder <> :actor
   AND g.scope IN (SELECT s.scope FROM main.guard_scope AS s WHERE s.operation = :operation AND s.category = 'income'))
 """
 
@@ -529,13 +717,14 @@ def test_of_keys_that_look_alike_exactly_the_consenting_person_is_met(ledger, pa
     assert subject in permitted(path)
 
 
-def test_a_grant_holds_for_its_operations_its_time_and_others_than_its_recorder(ledger, path):
+@pytest.mark.parametrize("assurance", ["asserted", "observed", "proved"])
+def test_a_grant_holds_for_its_operations_its_time_and_others_than_its_recorder(ledger, path, assurance):
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE customer (id TEXT)")
         connection.execute("INSERT INTO customer VALUES ('p-1001')")
     connection.close()
-    ledger.record(record(assurance="asserted", recorder="o-7"))
-    assert permitted(path) == []  # who recorded an asserted consent cannot use it
+    ledger.record(record(assurance=assurance, recorder="o-7"))
+    assert permitted(path) == []  # who recorded a consent cannot use it
     assert permitted(path, actor="o-8") == ["p-1001"]
     assert permitted(path, actor="o-8", operation="provide") == []
     assert permitted(path, actor="o-8", now=NOW - 31) == []
@@ -712,6 +901,7 @@ def test_what_is_no_database_is_refused_without_its_text(path):
         "UPDATE guard_meta SET value = 'many' WHERE key = 'sequence'",
         "DROP TABLE guard_grant",
         "DROP TABLE guard_consent",
+        "DROP TABLE guard_withdrawal",
     ],
 )
 def test_a_database_that_was_replaced_or_damaged_while_open_is_refused(ledger, path, sql):

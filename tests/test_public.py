@@ -67,7 +67,7 @@ ORDER = [
     {"merge", "documents"},
     {"catalogue", "config"},
     {"engine"},
-    {"ledger_tables", "ledger_store", "consent", "register", "release"},
+    {"ledger_tables", "ledger_store", "rejudge", "consent", "register", "release"},
     {"enforce", "drive", "counterfactual", "explain"},
     {"facade"},
     {"demo"},

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from guard.errors import Refused
 from guard.register import seal
 from guard.register.entry import Sealed
-from guard.register.seal import keepable, KeyFile
+from guard.register.seal import KeyFile
 
 
 @pytest.fixture
@@ -92,31 +92,3 @@ def test_short_values_seal_to_one_length(tmp_path_factory, short, other):
     key = KeyFile(tmp_path_factory.getbasetemp() / "one.key")
     boxes = {len(seal.seal(key, [value[:5]], "shard", "salt").box) for value in (short, other)}
     assert len(boxes) == 1
-
-
-# --- What cannot be kept --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "kept"),
-    [
-        (
-            {"sql": "SELECT 1", "parameters": (1, "a", None, 1.5, True)},
-            {"sql": "SELECT 1", "parameters": [1, "a", None, 1.5, True]},
-        ),
-        (float("nan"), {"unkept": "float"}),
-        (object(), {"unkept": "object"}),
-        ({1: 2}, [[1, 2]]),
-        ([[[[[["deep"]]]]]], [[[[{"unkept": "list"}]]]]),
-        (2**70, 2**70),
-    ],
-)
-def test_what_json_cannot_hold_is_described(value: object, kept: object) -> None:
-    assert keepable(value) == kept
-
-
-@pytest.mark.parametrize("value", ["\ud800", "x" * 70_000, b"b" * 70_000, type("Text", (str,), {})("subclass")])
-def test_bytes_and_odd_text_are_known_by_their_digest(value: str | bytes) -> None:
-    described = keepable([value])[0]
-    assert set(described) == {"unkept", "length", "sha256"}
-    assert described["length"] == len(value)

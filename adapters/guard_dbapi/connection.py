@@ -34,6 +34,8 @@ def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., Guard
     Raises Misuse for a dialect that is not built, for connect arguments that would open a way around, and
     where the connection leads to another database than the consent ledger's.
     """
+    if not callable(connect) or not isinstance(guard, Guard):
+        raise Misuse("wrap takes the driver's connect function, such as sqlite3.connect, and then the Guard.")
     if dialect != "sqlite" or guard.settings.database.dialect != dialect:
         raise Misuse(
             f"guard_dbapi guards sqlite in this version, not {dialect!r}; guard.yaml says "
@@ -77,8 +79,8 @@ def _same_database(raw: sqlite3.Connection, guard: Guard) -> None:
         row, same = None, False
     if row is None or row[0] != guard.consents.instance or not same:
         raise Misuse(
-            "This connection leads to another database than the consent ledger. Connect to the one that "
-            "database.url in guard.yaml names."
+            "This connection leads to another database than the consent ledger's, "
+            f"{guard.settings.database.sqlite_file} (database.url in guard.yaml)."
         )
 
 

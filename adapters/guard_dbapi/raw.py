@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from itertools import islice
 from typing import Any, Final, TypeAlias, TypeVar
 
 import guard_sql
@@ -48,7 +49,7 @@ class Statement:
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
-        self._left: list[Row] = []
+        self._left: Iterator[Row] = iter(())
         self.text: str | None = None
         """The guarded text that ran, None before."""
         self.witness: Authorizer = nobody
@@ -63,15 +64,14 @@ class Statement:
         """
         self.text = sql
         bound, most = dict(parameters), self._raw.most
-        self._left = self._raw.run(lambda connection: _all(connection, sql, bound, most), self.witness)
-        if len(self._left) > most:
-            self._left = []
+        rows = self._raw.run(lambda connection: _all(connection, sql, bound, most), self.witness)
+        if len(rows) > most:
             raise Refused.own("GUARD-LIMIT", f"More than {most} rows; ask for fewer at once.")
+        self._left = iter(rows)
 
     def fetch(self, size: int) -> list[Row]:
         """The next rows."""
-        rows, self._left = self._left[:size], self._left[size:]
-        return rows
+        return list(islice(self._left, size))
 
     def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
         """For whom of `subjects` the condition holds."""

@@ -52,5 +52,6 @@ def _report(config: Path, *, json: bool) -> int:
         for problem in report.warnings:
             show.err.print(show.plain(f"warning: {problem}"), style="yellow")
         if not report.errors:
-            show.out.print(show.plain(f"{config}: nothing wrong"), style="green")
+            looked = "documents, catalogue, policies, engine settings, database, key file"
+            show.out.print(show.plain(f"{config}: nothing wrong ({looked})"), style="green")
     return WRONG if report.errors else 0

@@ -12,7 +12,7 @@ from guard import counterfactual, release, wire
 from guard.cli import show
 from guard.cli.engine import OpaToken, OpaUrl, UnsafeOpen, settings_for
 from guard.demo import examples
-from guard.errors import Misuse, Refused
+from guard.errors import Misuse
 from guard.explain import Explanation, Lang, explain
 from guard.model import Activity, Consent, Decision
 from guard.release import Release
@@ -36,12 +36,12 @@ def decide(
         for name in examples.names():
             show.json_line({"example": name}) if json else show.out.print(name)
         return 0
+    language: Lang = show.language(lang)
     document, default = _document(file, example)
+    raw = _parsed(document, str(file or example))
     settings = settings_for(config or default, opa, opa_token, unsafe_open_server=unsafe_open_server)
     loaded = release.load(settings)
     try:
-        language: Lang = show.language(lang)
-        raw = _parsed(document)
         if "granted_at" in raw:
             return _consent(wire.consent(document), loaded, language, json=json)
         return _activity(wire.activity(document), loaded, language, words=explain, json=json)
@@ -64,13 +64,13 @@ def _document(file: Path | None, example: str | None) -> tuple[bytes, Path]:
         raise Misuse(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _parsed(document: bytes) -> dict[str, Any]:
+def _parsed(document: bytes, name: str) -> dict[str, Any]:
     try:
         raw = wire.strict_json(document)
     except wire.NotStrict as error:
-        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+        raise Misuse(f"{name} is not strict JSON: {error}.") from None
     if not isinstance(raw, dict):
-        raise Refused.own("GUARD-ACTIVITY", "The document is not an object.")
+        raise Misuse(f"{name} is not a JSON object: an activity or a consent record.")
     return raw
 
 

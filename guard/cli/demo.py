@@ -72,7 +72,7 @@ def _print(step: tour.Step, shown: list[str]) -> None:
     show.out.print(show.plain(f"{detail.who}, {detail.what}"), style="dim")
     if step.sql is not None:
         _statement("the program wrote", step.sql.before)
-        if step.sql.after is not None:
+        if step.sql.after is not None and step.outcome != "refused":
             short, grant = abridged(step.sql.after)
             _statement("the database ran", short)
             if grant and not shown:

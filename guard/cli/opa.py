@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +45,13 @@ def run(
         if json:
             show.json_line({"url": running.url, "token_file": str(running.token_file)})
         else:
-            show.out.print(show.plain(f"--opa {running.url} --opa-token-file {running.token_file}"))
+            options = f"--opa {running.url} --opa-token-file {running.token_file}"
+            show.err.print(
+                show.plain(f"An OPA with the policies of {config}, until Ctrl-C. For guard demo and decide:")
+            )
+            show.err.print(show.plain(options))
+        # A plain kill would leave the server running and its token behind.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             running.process.wait()
     return 0

@@ -1,7 +1,9 @@
 """The register of one process: drafts in, durable entries out.
 
 An entry is durable when `append` returns, so what it says may happen after that. Nothing of a person goes
-into the log in clear: persons become commitments, parameters and literals are sealed.
+into the log in clear: persons become commitments, parameters and literals are sealed. What cannot be kept as it
+was passed is kept as a description (`guard.register.kept`): no attempt goes without its entry for what it was
+made with.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from guard import clock
+from guard.context import subject_key
 from guard.errors import Misuse, Refused
-from guard.model import Recipient
+from guard.model import Actor, Recipient
 from guard.register.entry import OUTCOMES, VERSION, Draft, Entry, Persons, Who, decided, touched
+from guard.register.kept import MAX_NAME, MAX_SEALED, MAX_STATEMENT, kept, text, texts
 from guard.register.log import MAX_LINE, Line, Log
 from guard.register.persons import Keys, commitment
 from guard.register.reader import entries
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from guard.consent import Ledger
 
 _decode: Final = msgspec.json.Decoder(Entry).decode
+
+_ROLES: Final = 200
+"""Roles of one actor that are kept, in the order of their names."""
 
 
 class Register:
@@ -147,14 +154,10 @@ class Register:
             raise Misuse("An entry refers to an earlier entry of this process.")
 
     def _line(self, draft: Draft, shard: str) -> Line:
-        """The line of the entry, but for its number; refuses a draft that could not be read back."""
-        encoded = b""
-        with suppress(msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
-            made = canonical(self._entry(draft, shard))
-            _decode(made)
-            encoded = made
-        if not encoded:  # raised here, so that the error, which may quote the value, is not even its context
-            raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.")
+        """The line of the entry, but for its number; refuses a draft that guard itself made wrong."""
+        encoded = self._encoded(draft, shard, MAX_SEALED, self._itemise)
+        if len(encoded) > MAX_LINE:  # a source has very many fields, or very many persons are itemised
+            encoded = self._encoded(draft, shard, MAX_NAME, 0)
         if len(encoded) > MAX_LINE:
             raise Refused.own("GUARD-REGISTER", "The entry is too long.")
         before, _, after = encoded.partition(b',"seq":0,')
@@ -162,13 +165,23 @@ class Register:
         after = b"," + after
         return lambda number: before + str(number).encode() + after
 
-    def _entry(self, draft: Draft, shard: str) -> Entry:
+    def _encoded(self, draft: Draft, shard: str, sealed: int, itemise: int) -> bytes:
+        with suppress(msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
+            made = canonical(self._entry(draft, shard, sealed, itemise))
+            _decode(made)
+            return made
+        # raised here, so that the error, which may quote the value, is not even its context
+        raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.")
+
+    def _entry(self, draft: Draft, shard: str, sealed: int, itemise: int) -> Entry:
+        """The entry that seals at most `sealed` bytes and names at most `itemise` persons."""
         salt = secrets.token_urlsafe(16)
         activity = draft.activity
         recipient = activity.recipient if activity else draft.recipient
         named = _actor_is_person(draft, recipient)
-        listed = draft.subjects if len(draft.subjects) <= self._itemise else ()
-        wanted = dict.fromkeys((*listed, *((draft.actor.id,) if named else ())))
+        listed = draft.subjects if len(draft.subjects) <= itemise else ()
+        by = (draft.actor.id,) if named and _is_key(draft.actor.id) else ()
+        wanted = dict.fromkeys((*listed, *by))
         keys = self._keys(tuple(wanted)) if wanted else {}
         committed = {one: commitment(keys[one], salt, one) for one in wanted}
         return Entry(
@@ -179,22 +192,22 @@ class Register:
             time=int(self._now()),
             salt=salt,
             holder=self._holder,
-            actor=_who(draft, committed if named else {}),
+            actor=_person(draft.actor, committed[by[0]]) if by else _who(draft.actor, hidden=named),
             operation=activity.operation if activity else None,
-            purpose=activity.purpose if activity else draft.purpose,
+            purpose=_text(activity.purpose if activity else draft.purpose),
             method=activity.method if activity else None,
-            recipient=recipient,
-            declared=activity.declared if activity else None,
-            basis=draft.basis or (activity.declared.basis if activity else None),
+            recipient=None if recipient is None else texts(recipient),
+            declared=texts(activity.declared) if activity else None,
+            basis=_text(draft.basis or (activity.declared.basis if activity else None)),
             touched=touched(activity, draft.decision) if activity else (),
             decision=decided(draft),
-            statement=draft.statement,
-            sealed=None if draft.sealed is None else seal(self._sealer, draft.sealed, shard, salt),
+            statement=None if draft.statement is None else text(draft.statement, MAX_STATEMENT),
+            sealed=None if draft.sealed is None else seal(self._sealer, kept(draft.sealed, sealed), shard, salt),
             persons=_persons(draft, tuple(sorted({committed[one] for one in listed}))),
             rows=draft.rows,
             refers_to=draft.refers_to,
-            review=draft.review,
-            consent=draft.consent,
+            review=_text(draft.review),
+            consent=_text(draft.consent),
         )
 
 
@@ -227,16 +240,29 @@ def _actor_is_person(draft: Draft, recipient: Recipient | None) -> bool:
     return draft.actor.id in draft.subjects or recipient is None or recipient.kind == "subject"
 
 
-def _who(draft: Draft, committed: dict[str, str]) -> Who:
-    actor = draft.actor
-    person = committed.get(actor.id)
+def _is_key(given: object) -> bool:
+    """Whether a person can have this key."""
+    with suppress(Refused):
+        return subject_key(given) == given
+    return False
+
+
+def _person(actor: Actor, committed: str) -> Who:
+    return msgspec.structs.replace(_who(actor, hidden=True), id=None, person=committed)
+
+
+def _who(actor: Actor, *, hidden: bool) -> Who:
+    """Who acted, by id. A `hidden` one may be a person's key in a spelling that is none: it is only described."""
     return Who(
         kind=actor.kind,
-        id=actor.id if person is None else None,
-        person=person,
-        roles=tuple(sorted(set(actor.roles))),
-        unit=actor.unit,
+        id=text(actor.id, 0) if hidden else text(actor.id),
+        roles=tuple(sorted({text(role) for role in actor.roles})[:_ROLES]),
+        unit=_text(actor.unit),
     )
+
+
+def _text(given: str | None) -> str | None:
+    return None if given is None else text(given)
 
 
 def _persons(draft: Draft, of: tuple[str, ...]) -> Persons | None:

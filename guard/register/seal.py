@@ -8,16 +8,12 @@ random nonces stay far below their bound.
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 from base64 import b64decode, b64encode
-from datetime import date, time
-from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
-from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -81,46 +77,9 @@ class KeyFile:
 
 
 def seal(sealer: Sealer, value: object, shard: str, salt: str) -> Sealed:
-    """Seals a value, padded so that its length tells little. What JSON cannot hold is sealed as a description."""
-    plain = _encode(keepable(value))
+    """Seals any JSON value, padded so that its length tells little. TypeError or ValueError if it is none."""
+    plain = _encode(value)
     return sealer.seal(plain.ljust(-(-len(plain) // _BLOCK) * _BLOCK), shard, salt)
-
-
-_LONGEST: Final = 65_536
-_MOST: Final = 4_096
-_DEEPEST: Final = 4
-
-
-def keepable(value: object, depth: int = 0) -> Any:
-    """The value as JSON can keep it, so that no attempt goes unregistered for what it was made with.
-
-    What is too long, too deep or no JSON is described by its type, its length, and the SHA-256 of its bytes
-    where it has some.
-    """
-    if value is None or type(value) in (bool, int) or (type(value) is float and math.isfinite(value)):
-        return value
-    if isinstance(value, str | bytes):
-        raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value)
-        if len(raw) <= _LONGEST and (type(value) is bytes or (type(value) is str and _is_text(value))):
-            return value if isinstance(value, str) else b64encode(raw).decode()
-        return {"unkept": type(value).__name__, "length": len(value), "sha256": sha256(raw).hexdigest()}
-    if isinstance(value, date | time | Decimal | UUID):
-        return str(value)
-    if isinstance(value, list | tuple | dict) and depth < _DEEPEST and len(value) <= _MOST:
-        if not isinstance(value, dict):
-            return [keepable(part, depth + 1) for part in value]
-        if all(type(key) is str and len(key) <= _LONGEST and _is_text(key) for key in value):
-            return {key: keepable(part, depth + 1) for key, part in value.items()}
-        return [[keepable(key, depth + 1), keepable(part, depth + 1)] for key, part in value.items()]
-    return {"unkept": type(value).__name__}
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def unseal(sealer: Sealer, entry: Entry) -> Any:

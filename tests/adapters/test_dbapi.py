@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import guard_dbapi
 from guard import Actor, Declared, Guard, Misuse, Recipient, Refused, Settings
@@ -444,7 +445,7 @@ def test_a_table_that_became_a_view_is_refused_by_the_database(opened: Open) -> 
 )
 def test_what_reaches_the_connection_past_the_adapter_is_refused(bank: Bank, sql: str) -> None:
     raw: sqlite3.Connection = bank.connect(bank.file)._raw._connection  # type: ignore[assignment]
-    with pytest.raises(sqlite3.DatabaseError, match="not authorized|prohibited"):
+    with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
         raw.execute(sql)
 
 
@@ -467,3 +468,89 @@ def test_transactions_end_through_the_methods(bank: Bank) -> None:
     connection.commit()
     connection.rollback()
     assert connection.in_transaction is False
+
+
+# --- Other rules ----------------------------------------------------------------------------------
+
+
+def with_purpose(bank: Bank, text: str) -> Bank:
+    """The same bank, opened again under another profile."""
+    profile = bank.folder / "profile.yaml"
+    profile.write_text(profile.read_text("utf-8").replace("purposes:", f"purposes:\n{text}", 1), "utf-8")
+    bank.guard.close()
+    return Bank(bank.folder, Guard.load(bank.folder / "guard.yaml"))
+
+
+SURVEY = "  survey: {basis: [consent], categories: [contact]}"
+
+
+def test_consents_outlive_a_change_of_profile(bank: Bank) -> None:
+    before = bank.ask("SELECT customer_id, full_name, id_number FROM customer ORDER BY customer_id")
+    changed = with_purpose(bank, SURVEY)
+    with changed.guard:
+        assert changed.ask("SELECT customer_id, full_name, id_number FROM customer ORDER BY customer_id") == before
+        assert changed.guard.consents.rejudge() == 0
+
+
+def test_judging_again_revives_nobody(bank: Bank) -> None:
+    bank.guard.consents.withdraw_subject("1002")
+    changed = with_purpose(bank, SURVEY)
+    with changed.guard:
+        assert changed.ask(ONE, (1002,)) == []
+        changed.guard.consents.withdraw_subject("1001")
+        assert changed.ask(ONE, (1001,)) == []
+
+
+def test_a_void_consent_stays_void_under_rules_that_would_allow_it(bank: Bank) -> None:
+    bank.raw("UPDATE guard_consent SET valid = 1 WHERE subject IN ('1011', '1012');")
+    changed = with_purpose(bank, SURVEY)
+    with changed.guard:
+        assert changed.ask(ONE, (1011,)) == changed.ask(ONE, (1012,)) == []
+
+
+def test_a_grant_judged_again_is_no_wider_and_no_longer(bank: Bank) -> None:
+    bank.raw(
+        "UPDATE guard_grant SET valid_until = valid_from + 40 * 86400, scope = (SELECT min(s.scope) FROM guard_scope s"
+        " WHERE s.category = 'identity' AND s.operation = 'use') WHERE subject = '1002';"
+    )
+    changed = with_purpose(bank, SURVEY)
+    with changed.guard, sqlite3.connect(bank.file) as raw:
+        grants = raw.execute(
+            "SELECT DISTINCT judged, valid_until - valid_from, scope FROM guard_grant WHERE subject = '1002'"
+        ).fetchall()
+    raw.close()
+    assert len({judged for judged, _, _ in grants}) == 2
+    assert {days for _, days, _ in grants} == {40 * 86_400}
+
+
+# --- What newcomers run into ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"id": 5}, {"kind": "robot"}, {"roles": "loan_officer"}, {"roles": None}, {"roles": (1,)}, {"unit": 3}]
+)
+def test_what_is_no_actor_is_said_when_it_is_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError), match="an Actor's"):
+        Actor(**{"id": "officer-lin", **wrong})
+
+
+def test_wrap_says_what_it_takes(bank: Bank) -> None:
+    for arguments in ((sqlite3, bank.guard), (bank.guard, sqlite3.connect), (sqlite3.connect(":memory:"), None)):
+        with pytest.raises(Misuse, match="wrap takes"):
+            guard_dbapi.wrap(*arguments, dialect="sqlite")  # type: ignore[arg-type]
+
+
+def test_a_misspelt_purpose_is_called_by_its_name(bank: Bank) -> None:
+    with refused("did you mean loan_underwriting"):
+        bank.guard.acting(LIN, purpose="loan_underwritting")
+
+
+def test_a_void_consent_is_refused_in_the_words_of_its_rule(bank: Bank) -> None:
+    from guard.demo import bank as example
+
+    void = next(one for one in example.consents() if one.subject == "1012")
+    consent = replace(void.consent, id="again")
+    with pytest.raises(Refused) as caught:
+        bank.guard.consents.record(replace(void, consent=consent))
+    assert "no description" not in str(caught.value)
+    assert "Personal Information Protection Law" in str(caught.value)
