@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from guard.errors import Refused
 from guard_sql.dialects import Dialect
-from guard_sql.parameters import MAX_BYTES
+from guard_sql.parameters import LARGEST, MAX_PATTERN, size
 from guard_sql.text import sql_refused
 
 MAX_NODES: Final = 8_192
@@ -117,6 +117,9 @@ _LEVELS: Final[Mapping[type[exp.Expr], int]] = MappingProxyType(
 """SQLite's operator precedence (sqlite.org/lang_expr.html), lowest first. What is not here binds like an atom."""
 
 _ATOM: Final = 100
+_DIGITS: Final = 19
+"""The digits of the largest number of 64 bits."""
+
 _NUMBER: Final = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
@@ -249,11 +252,11 @@ def _constant(node: object) -> bool:
 
 
 def _like(node: exp.Expr, _: Dialect) -> None:
-    # A pattern of more than 50,000 bytes fails for every row that is looked at, hidden ones too; one from a
-    # column could fail over a hidden value.
+    # A long pattern fails for every row that is looked at, hidden ones too; one from a column could fail over a
+    # hidden value. A parameter is measured when it is bound.
     pattern = node.args.get("expression")
-    if not _constant(pattern) or (isinstance(pattern, exp.Literal) and len(pattern.name.encode()) > MAX_BYTES):
-        raise sql_refused(f"The pattern of LIKE is a parameter, or a literal of at most {MAX_BYTES} bytes.")
+    if not _constant(pattern) or (isinstance(pattern, exp.Literal) and size(pattern.name) > MAX_PATTERN):
+        raise sql_refused(f"The pattern of LIKE is a literal or a parameter of at most {MAX_PATTERN} bytes.")
 
 
 def _escape(node: exp.Expr, _: Dialect) -> None:
@@ -276,6 +279,9 @@ def _cast(node: exp.Expr, dialect: Dialect) -> None:
 def _trim(node: exp.Expr, _: Dialect) -> None:
     if node.args.get("position") not in (None, "LEADING", "TRAILING"):
         raise sql_refused("This form of TRIM is not built yet.")
+    # SQLite takes twelve bytes for each of the characters to take off, and fails where that is too much.
+    if node.args.get("expression") is not None and not _constant(node.args["expression"]):
+        raise sql_refused("What TRIM takes off is a literal or a parameter.")
 
 
 def _count(node: exp.Expr, _: Dialect) -> None:
@@ -295,9 +301,12 @@ def _star(node: exp.Expr, _: Dialect) -> None:
 
 def _limit(node: exp.Expr, _: Dialect) -> None:
     rows = node.args.get("expression")
-    whole = isinstance(rows, exp.Literal) and not rows.is_string and rows.name.isdigit()
-    if not whole and not isinstance(rows, exp.Placeholder):
+    if isinstance(rows, exp.Placeholder):
+        return
+    if not isinstance(rows, exp.Literal) or rows.is_string or not rows.name.isdigit():
         raise sql_refused("LIMIT and OFFSET are a whole number or a parameter.")
+    if len(rows.name) > _DIGITS or int(rows.name) > LARGEST:
+        raise sql_refused("LIMIT and OFFSET are numbers of 64 bits.")
 
 
 def _in(node: exp.Expr, _: Dialect) -> None:

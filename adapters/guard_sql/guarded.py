@@ -48,6 +48,7 @@ class Guarded:
     """The text for the person that the context declares."""
     parameters: Parameters
     whole: frozenset[str]
+    patterns: frozenset[str]
 
     @cached_property
     def witness(self) -> Witness:
@@ -63,7 +64,7 @@ class Guarded:
         self, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
     ) -> tuple[str, dict[str, object]]:
         """The text to run and all its parameters, by name. `facts` may be None for a public statement only."""
-        made = self.parameters.bind(parameters, self.whole)
+        made = self.parameters.bind(parameters, self.whole, self.patterns)
         text = self.many if facts is None or facts.subject is None else self.declared
         if facts is None:
             if self.hidden:

@@ -15,10 +15,22 @@ from typing import Final
 from guard.errors import Refused
 
 MAX_BYTES: Final = 32_768
-"""The longest text or byte string. Below SQLite's longest LIKE pattern, beyond which it fails."""
+"""The longest text or byte string (bytes, of text in UTF-8)."""
 
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+MAX_PATTERN: Final = 1_000
+"""The longest pattern of LIKE (bytes in UTF-8). SQLite fails beyond 50,000, before or after the row filter ran:
+the error, or its absence, would tell a hidden value."""
+
+SMALLEST: Final = -(2**63)
+LARGEST: Final = 2**63 - 1
+"""The numbers that SQLite keeps as integers."""
+
 _PREFIX: Final = "u"
+
+
+def size(one: str | bytes) -> int:
+    """How long a text (in UTF-8) or a byte string is, in bytes."""
+    return len(one.encode() if isinstance(one, str) else one)
 
 
 def parameter_name(place: int) -> str:
@@ -38,12 +50,22 @@ class Parameters:
         """How many values it takes."""
         return self.count + len(self.names)
 
-    def bind(self, given: Sequence[object] | Mapping[str, object] | None, whole: frozenset[str]) -> dict[str, object]:
-        """The values under their names in the guarded text. `whole` are those that have to be whole numbers."""
+    def bind(
+        self,
+        given: Sequence[object] | Mapping[str, object] | None,
+        whole: frozenset[str],
+        patterns: frozenset[str] = frozenset(),
+    ) -> dict[str, object]:
+        """The values under their names in the guarded text.
+
+        `whole` are those that have to be whole numbers, `patterns` those that are the pattern of a LIKE.
+        """
         made: dict[str, object] = {}
         for place, one in enumerate(self._values(given)):
             name = parameter_name(place)
-            made[name] = _checked(one, whole=name in whole)
+            made[name] = value = _checked(one, whole=name in whole)
+            if name in patterns and isinstance(value, str | bytes) and size(value) > MAX_PATTERN:
+                raise Refused.own("GUARD-SQL-PARAMETERS", f"A pattern of LIKE has at most {MAX_PATTERN} bytes.")
         return made
 
     def _values(self, given: Sequence[object] | Mapping[str, object] | None) -> Sequence[object]:
@@ -64,7 +86,7 @@ def _checked(one: object, *, whole: bool) -> object:
         one, kind = int(one is True), int
     if whole and kind is not int:
         raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
-    if isinstance(one, int) and kind is int and _SMALLEST <= one <= _LARGEST:
+    if isinstance(one, int) and kind is int and SMALLEST <= one <= LARGEST:
         return one
     if kind is NoneType or (isinstance(one, float) and kind is float and not math.isnan(one)):
         return one
@@ -82,6 +104,6 @@ def _fits(text: str) -> bool:
     if text.isascii():
         return len(text) <= MAX_BYTES and "\0" not in text
     try:
-        return len(text.encode()) <= MAX_BYTES and "\0" not in text
+        return size(text) <= MAX_BYTES and "\0" not in text
     except UnicodeEncodeError:
         return False

@@ -15,7 +15,7 @@ from guard_sql.resolve import Resolved, resolve
 from guard_sql.rewrite import rewrite
 from guard_sql.site import Site
 from guard_sql.template import Templates
-from guard_sql.text import read, sql_refused
+from guard_sql.text import read
 
 
 class Plan:
@@ -29,8 +29,10 @@ class Plan:
         self._resolved: Final = resolved
         self._templates: Final = templates
         self._parameters: Final = parameters
+        self.kind: Final = "select"
+        """What the statement does with rows."""
         self.statement: Final = statement
-        """The statement with `?` for every literal and parameter, without comments."""
+        """The statement with `?` for every literal and parameter, `c1`, `c2` … for aliases, without comments."""
         self.source: Final = resolved.table.source if resolved.table else None
         """The catalogue name of the table, or None where the statement has no table."""
         self.items: Final = _items(resolved)
@@ -51,13 +53,13 @@ class Plan:
 def plan(sql: str, site: Site) -> Plan:
     """Reads a statement.
 
-    Raises `Refused` with GUARD-SQL, GUARD-SQL-TABLE, GUARD-SQL-COLUMN or GUARD-SQL-FUNCTION; the detail says
-    what is not let through, without repeating a value.
+    Raises `Refused` with GUARD-SQL, GUARD-SQL-PARAMETERS, GUARD-SQL-TABLE, GUARD-SQL-COLUMN or
+    GUARD-SQL-FUNCTION; the detail says what is not let through, without repeating a value.
     """
     world = site.world
     reading = read(sql, world, longest=site.statement)
     if reading.parameters.total > site.parameters:
-        raise sql_refused(f"It takes more than {site.parameters} parameters.")
+        raise Refused.own("GUARD-SQL-PARAMETERS", f"It takes more than {site.parameters} parameters.")
     check(reading.tree, world.dialect, reading.additions)
     return Plan(resolve(reading, world), reading.statement, reading.parameters, site.templates)
 

@@ -34,7 +34,7 @@ _STRENGTH: Final[tuple[Role, ...]] = ("filter", "aggregate", "read")
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _MAX_LABEL: Final = 128
 _AGGREGATE: Final = "An aggregate stands in the select list, HAVING or ORDER BY, and in no other aggregate."
-_JOINED: Final = "|| over a column stands in the select list, GROUP BY or ORDER BY only."
+_JOINED: Final = "|| stands in the select list, GROUP BY or ORDER BY only."
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Resolved:
     """Whether a row of the result stands for several rows of the table."""
     whole: frozenset[str]
     """Parameters that have to be whole numbers."""
+    patterns: frozenset[str]
+    """Parameters that are the pattern of a LIKE."""
 
 
 def resolve(reading: Reading, world: World) -> Resolved:
@@ -123,6 +125,9 @@ class _Scope:
             inside=frozenset(self._inside),
             grouped=grouped,
             whole=frozenset(whole),
+            patterns=frozenset(
+                like.expression.name for like in tree.find_all(exp.Like) if isinstance(like.expression, exp.Placeholder)
+            ),
         )
 
     # --- the table --------------------------------------------------------------------------------
@@ -267,9 +272,10 @@ class _Scope:
             if aggregate or clause in ("where", "group"):
                 raise sql_refused(_AGGREGATE)
             self._aggregates = aggregate = True
-        if isinstance(node, exp.DPipe) and clause in ("where", "having") and node.find(exp.Column):
-            # Joined text can outgrow the longest string, and the error would tell a hidden value. HAVING too:
-            # SQLite moves conditions on grouped columns into WHERE.
+        if isinstance(node, exp.DPipe) and clause in ("where", "having"):
+            # Joined text can outgrow the longest string, also of constants that stand behind a condition on a
+            # column; the error would tell a hidden value. HAVING too: SQLite moves conditions on grouped columns
+            # into WHERE.
             raise sql_refused(_JOINED)
         for child in list(node.iter_expressions()):
             self._visit(child, clause, aggregate=aggregate)
@@ -321,7 +327,7 @@ class _Scope:
         """What was checked for the select list is checked for the clause that it is copied into."""
         if clause in ("where", "group") and any(self._is_aggregate(part) for part in copy.walk()):
             raise sql_refused(_AGGREGATE)
-        if clause in ("where", "having") and any(pipe.find(exp.Column) for pipe in copy.find_all(exp.DPipe)):
+        if clause in ("where", "having") and copy.find(exp.DPipe) is not None:
             raise sql_refused(_JOINED)
 
     def _use(self, field: str, role: Role) -> None:

@@ -53,6 +53,7 @@ def rewrite(resolved: Resolved, parameters: Parameters, templates: Templates, de
         declared=_spliced(sql, template, fields, declared=True),
         parameters=parameters,
         whole=resolved.whole,
+        patterns=resolved.patterns,
     )
 
 
@@ -76,6 +77,7 @@ def _public(resolved: Resolved, parameters: Parameters, world: World) -> Guarded
         declared=text,
         parameters=parameters,
         whole=resolved.whole,
+        patterns=resolved.patterns,
     )
 
 

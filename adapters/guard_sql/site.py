@@ -25,7 +25,7 @@ class Site:
     schemas: Mapping[str, str]
     dialect: str = "sqlite"
     statement: int = 65_536
-    """The longest statement (characters)."""
+    """The longest statement (characters, and as many bytes in UTF-8)."""
     parameters: int = 1_000
     """The most parameters of one statement (count)."""
 

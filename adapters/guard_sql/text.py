@@ -8,7 +8,6 @@ text is.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,8 +19,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from guard.errors import Refused
 from guard_sql.dialects import Dialect
-from guard_sql.parameters import Parameters, parameter_name
-from guard_sql.world import World
+from guard_sql.parameters import Parameters, parameter_name, size
+from guard_sql.world import World, fold
 
 MAX_TOKENS: Final = 8_192
 MAX_NESTING: Final = 32
@@ -32,10 +31,9 @@ _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRAC
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.END, TokenType.R_BRACKET, TokenType.R_BRACE})
 _PREFIX: Final = frozenset({TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE})
 _VALUES: Final = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.PLACEHOLDER})
-_NAMES: Final = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_LONGEST_NAME: Final = 40
-_MOST_DIGITS: Final = 3
+_WORDS: Final = frozenset({"cast", "nulls", "last"})
+"""Words of SQL that the tokeniser takes for names."""
+
 _MARKS: Final = frozenset({TokenType.COLON, TokenType.PARAMETER})
 _AFTER_LIST: Final = frozenset(
     {TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY, TokenType.LIMIT}
@@ -60,7 +58,7 @@ def sql_refused(detail: str) -> Refused:
 
 
 def read(sql: str, world: World, *, longest: int) -> Reading:
-    """Reads one SELECT statement of at most `longest` characters."""
+    """Reads one SELECT statement of at most `longest` characters, and as many bytes in UTF-8."""
     dialect, spelt = world.dialect, world.spelt
     tokens = _tokens(sql, dialect, longest)
     _bounded(tokens)
@@ -106,6 +104,8 @@ def _tokens(sql: str, dialect: Dialect, longest: int) -> list[Token]:
         raise sql_refused(f"It is longer than {longest} characters.")
     if "\0" in sql or (not sql.isascii() and not _encodable(sql)):
         raise sql_refused("It holds a NUL or half a character.")
+    if not sql.isascii() and size(sql) > longest:
+        raise sql_refused(f"It is longer than {longest} bytes.")
     tokens = tokenise(sql, dialect)
     if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
@@ -210,11 +210,13 @@ def _parameter(made: list[Token], place: int, at: Token) -> None:
 def _without_values(sql: str, tokens: Sequence[Token], world: World) -> str:
     """The statement with a question mark for every value, without comments, spaced as it was.
 
-    A name that is the program's own (an alias) may be a value in disguise: it stays only if it looks like a name.
+    A name that the catalogue does not have is the program's own, and may be a value in disguise: an alias is
+    c1, c2 and so on, the same name the same one.
     """
     parts: list[str] = []
+    aliases: dict[str, str] = {}
     end, skip = 0, False
-    for token in tokens:
+    for place, token in enumerate(tokens):
         gap = " " if token.start > end and parts else ""
         start, end = token.start, token.end + 1
         if skip:
@@ -223,13 +225,24 @@ def _without_values(sql: str, tokens: Sequence[Token], world: World) -> str:
         if token.token_type in _MARKS:
             skip = True
         is_value = token.token_type in _VALUES or skip or sql[start] == "$"
-        is_value = is_value or (token.token_type in _NAMES and not (_plain(token.text) or token.text in world.spelt))
-        parts.append(gap + ("?" if is_value else sql[start:end]))
+        if is_value:
+            parts.append(gap + "?")
+        elif _alias(tokens, place, world):
+            parts.append(gap + aliases.setdefault(fold(token.text), f"c{len(aliases) + 1}"))
+        else:
+            parts.append(gap + sql[start:end])
     return "".join(parts)
 
 
-def _plain(name: str) -> bool:
-    return len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name)) and sum(map(str.isdigit, name)) <= _MOST_DIGITS
+def _alias(tokens: Sequence[Token], place: int, world: World) -> bool:
+    """Whether a token of a statement that passes is an alias: a name, and neither a word of SQL nor a function's."""
+    token = tokens[place]
+    if token.token_type not in (TokenType.VAR, TokenType.IDENTIFIER) or fold(token.text) in world.names:
+        return False
+    if token.token_type is TokenType.IDENTIFIER:
+        return True
+    called = place + 1 < len(tokens) and tokens[place + 1].token_type is TokenType.L_PAREN
+    return not called and token.text.lower() not in _WORDS
 
 
 def _labels(sql: str, tokens: Sequence[Token]) -> tuple[str, ...]:

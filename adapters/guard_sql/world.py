@@ -77,6 +77,8 @@ class World:
                     spelt |= {name, *table.types}
         self.spelt: Final = frozenset(spelt)
         """Every table and column name as the catalogue spells it."""
+        self.names: Final = frozenset(fold(name) for name in (*spelt, *self.schemas))
+        """Every name of a schema, table or column, folded."""
 
     def table(self, schema: str | None, name: str) -> Table | None:
         """The table that a statement names, or None; without a schema it must be the only one of this name."""

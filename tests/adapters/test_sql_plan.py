@@ -126,8 +126,16 @@ def test_a_decision_on_another_source_lets_nothing_through() -> None:
         ),
         ("SELECT count( * ) /* 1 */ FROM loan LIMIT $n;", "SELECT count( * ) FROM loan LIMIT ?"),
         ("SELECT mobile AS '13812345678' FROM customer", "SELECT mobile AS ? FROM customer"),
-        ('SELECT mobile AS "of Li" FROM customer AS c_1', "SELECT mobile AS ? FROM customer AS c_1"),
-        ("SELECT mobile AS id110101199003071234 FROM customer", "SELECT mobile AS ? FROM customer"),
+        (
+            'SELECT mobile AS "of Li", X.grade AS li FROM customer AS X WHERE Li <> "OF LI" ORDER BY li NULLS LAST',
+            "SELECT mobile AS c1, c2.grade AS c3 FROM customer AS c2 WHERE c3 <> c1 ORDER BY c3 NULLS LAST",
+        ),
+        ("SELECT mobile wang_li FROM main.customer c", "SELECT mobile c1 FROM main.customer c2"),
+        ("SELECT mobile [a], grade `b` FROM customer", "SELECT mobile c1, grade c2 FROM customer"),
+        (
+            "SELECT CAST(count(*) AS REAL) AS grade, lower (1) AS FULL_NAME, total(frozen) FROM customer",
+            "SELECT CAST(count(*) AS REAL) AS grade, lower (?) AS FULL_NAME, total(frozen) FROM customer",
+        ),
         ('SELECT "住址" AS 住址 FROM customer', 'SELECT "住址" AS 住址 FROM customer'),
     ],
 )

@@ -15,9 +15,10 @@ from guard.errors import Refused
     "sql",
     [
         "SELECT 1" + " " * 70_000,
-        "SELECT full_name FROM customer WHERE full_name LIKE '" + "a" * 33_000 + "'",
-        "SELECT full_name FROM customer WHERE full_name LIKE '" + "王" * 17_000 + "'",
-        "SELECT " + "?, " * 1_000 + "?",
+        "SELECT full_name FROM customer WHERE full_name = '" + "王" * 22_000 + "'",
+        "SELECT full_name FROM customer WHERE full_name LIKE '" + "a" * 1_001 + "'",
+        "SELECT full_name FROM customer WHERE full_name NOT LIKE '" + "王" * 334 + "'",
+        "SELECT full_name FROM customer WHERE full_name LIKE '" + "😀" * 251 + "' ESCAPE '!'",
         "SELECT " + "(" * 40 + "1" + ")" * 40,
         "SELECT " + "CASE WHEN 1 THEN " * 40 + "1" + " END" * 40,
         "SELECT " + "NOT " * 100 + "1",
@@ -94,8 +95,16 @@ def test_a_statement_is_text(sql: object) -> None:
 
 def test_a_site_says_how_long_a_statement_is_and_how_many_parameters_it_takes() -> None:
     small = guard_sql.Site(catalogue=SITE.catalogue, holder="bank", schemas=SITE.schemas, statement=20, parameters=1)
-    guard_sql.plan("SELECT ?", small)
-    for sql in ("SELECT ?, ?", "SELECT :a, :b", "SELECT 1 FROM customer"):
+    for sql in ("SELECT ?", "SELECT :a, :a", "SELECT 'abcdefghij'", "SELECT '王王王'"):
+        guard_sql.plan(sql, small)
+    for sql in ("SELECT ?, ?", "SELECT :a, :b"):
+        with pytest.raises(Refused) as raised:
+            guard_sql.plan(sql, small)
+        assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
+    for sql in ("SELECT 1 FROM customer", "SELECT '王王王王'"):
         with pytest.raises(Refused) as raised:
             guard_sql.plan(sql, small)
         assert raised.value.rules == ("GUARD-SQL",)
+    with pytest.raises(Refused) as raised:
+        guard_sql.plan("SELECT " + "?, " * 1_000 + "?", SITE)
+    assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)

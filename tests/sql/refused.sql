@@ -110,10 +110,28 @@ SELECT current_date
 GUARD-SQL-FUNCTION: current_date is not on the list.
 
 SELECT full_name || mobile FROM customer WHERE full_name || 'x' = 'ax'
-GUARD-SQL: || over a column stands in the select list, GROUP BY or ORDER BY only.
+GUARD-SQL: || stands in the select list, GROUP BY or ORDER BY only.
 
 SELECT full_name FROM customer WHERE 'x' LIKE full_name
-GUARD-SQL: The pattern of LIKE is a parameter, or a literal of at most 32768 bytes.
+GUARD-SQL: The pattern of LIKE is a literal or a parameter of at most 1000 bytes.
+
+SELECT full_name FROM customer WHERE full_name LIKE '%' || ? || '%'
+GUARD-SQL: The pattern of LIKE is a literal or a parameter of at most 1000 bytes.
+
+SELECT full_name FROM customer WHERE mobile = '1' AND ? || ? = 'x'
+GUARD-SQL: || stands in the select list, GROUP BY or ORDER BY only.
+
+SELECT ? || ? AS x FROM customer WHERE x = 'x'
+GUARD-SQL: || stands in the select list, GROUP BY or ORDER BY only.
+
+SELECT full_name FROM customer WHERE trim(full_name, mobile) = ''
+GUARD-SQL: What TRIM takes off is a literal or a parameter.
+
+SELECT rtrim('x', full_name) FROM customer
+GUARD-SQL: What TRIM takes off is a literal or a parameter.
+
+SELECT full_name FROM customer LIMIT 9223372036854775808
+GUARD-SQL: LIMIT and OFFSET are numbers of 64 bits.
 
 SELECT full_name FROM customer WHERE full_name GLOB 'x*'
 GUARD-SQL: GLOB is not built yet: use LIKE.
