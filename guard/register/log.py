@@ -297,4 +297,6 @@ def _exclusive(path: Path, wait: float) -> Iterator[None]:
                 time.sleep(0.01)
         yield
     finally:
+        # Said, not left to closing: a child forked meanwhile has the same open file, and would keep the lock.
+        fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
