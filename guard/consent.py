@@ -287,7 +287,7 @@ class Ledger:
         if made:
             self._changed(connection, 1)
             sealed = {"rejudged": sorted(verdicts), "under": self._judged}
-            self._append(Draft(kind="consent", actor=LEDGER, sealed=sealed, rows=made))
+            self._append(Draft(kind="consent", actor=LEDGER, recipient=STAFF, sealed=sealed, rows=made))
         return made
 
     # --- Withdrawing ---
@@ -678,13 +678,13 @@ def _withdrawn(record: ConsentRecord, withdrawals: Withdrawals) -> int:
 
 
 def _kept(connection: Connection, subject: str) -> tuple[Kept, ...]:
-    live: dict[str, list[str]] = {}
+    live: dict[str, dict[str, None]] = {}  # once each, though several rules may have judged it
     for row in connection.execute(
         select(grant.c.consent_id, grant.c.purpose)
         .where(grant.c.subject == subject, grant.c.withdrawn_at.is_(None))
         .order_by(grant.c.grant_id)
     ):
-        live.setdefault(row.consent_id, []).append(row.purpose)
+        live.setdefault(row.consent_id, {})[row.purpose] = None
     return tuple(
         Kept(
             seq=row.seq,

@@ -495,6 +495,21 @@ def test_what_is_recorded_and_withdrawn_is_registered_once_a_call(registered, re
     assert b"p-100" not in b"".join(one.read_bytes() for one in (tmp_path / "register").glob("*.jsonl"))
 
 
+def test_judging_again_is_registered_as_the_ledgers_own_act_and_lists_each_purpose_once(registered, register, path):
+    registered.record(record())
+    later = Ledger(f"sqlite:///{path}", judge=judge, judged="later", zone=ZONE, now=lambda: NOW, append=register.append)
+    with later:
+        assert later.rejudge() == 1
+        assert later.rejudge() == 0
+        assert later.list("p-1001")[0].purposes == ("loan_underwriting",)
+    entries = list(register.entries())
+    assert [(one.kind, one.actor.id, one.rows) for one in entries] == [
+        ("consent", "web", 1),
+        ("consent", "guard-ledger", 1),
+    ]
+    assert registered.known_keys(["guard-ledger"]) == {}
+
+
 def test_a_person_who_records_or_withdraws_is_no_name_in_the_register(registered, register):
     registered.record(record(recorder="p-1001"))
     registered.withdraw("c-1", by=Actor(id="p-1001"))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from guard.clock import stamp
 from guard.consent import Ledger
+from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.model import (
     ALWAYS,
@@ -55,7 +56,7 @@ class Keys:
         self.of: dict[str, bytes] = {}
 
     def __call__(self, subjects: Sequence[str]) -> dict[str, bytes]:
-        return {one: self.of.setdefault(one, secrets.token_bytes(32)) for one in subjects}
+        return {one: self.of.setdefault(one, secrets.token_bytes(32)) for one in map(subject_key, subjects)}
 
 
 @pytest.fixture
@@ -367,7 +368,7 @@ PARAMETER = st.none() | st.booleans() | st.integers() | st.floats() | ANY | st.b
     statement=ANY,
     sealed=st.recursive(PARAMETER, st.lists),
     rows=st.integers(0, 2**53 - 1),
-    subjects=st.lists(st.text(min_size=1), max_size=3),
+    subjects=st.lists(st.text("a王1", min_size=1, max_size=9), max_size=3),
     role=ANY,
 )
 def test_every_draft_is_written_as_one_canonical_line(tmp_path_factory, statement, sealed, rows, subjects, role):
