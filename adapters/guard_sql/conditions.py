@@ -137,39 +137,38 @@ class Conditions(ABC):
 
     def granted(self, condition: GrantCondition, person: str) -> str:
         """The person, by an exact expression, has a grant as the condition asks for it."""
-        live = (
-            f"g.valid_from <= {self.parameter('g_now')} AND g.valid_until > {self.parameter('g_now')} "
-            "AND g.withdrawn_at IS NULL"
-        )
-        of = (
-            f"g.subject = {person} AND g.purpose = {self.parameter('g_purpose')} "
-            f"AND g.recipient = {self.parameter('g_recipient')}"
-        )
-        ended = f"(g.withdrawn_at IS NOT NULL OR g.valid_until <= {self.parameter('g_now')})"
+        grants = self._of_ledger("guard_grant")
+        if condition.ended:
+            return self._ended(condition, person, grants)
         covered = f"s.scope = g.scope AND s.operation = {self.parameter('g_operation')}"
         if condition.category is not None:
             covered += f" AND s.category = {text(condition.category)}"
         asked = [
-            of,
+            f"g.subject = {person}",
+            f"g.purpose = {self.parameter('g_purpose')}",
+            f"g.recipient = {self.parameter('g_recipient')}",
             f"g.judged = {self.parameter('g_judged')}",
-            ended if condition.ended else live,
+            self._live(),
             f"g.recorder <> {self.parameter('g_actor')}",
             f"EXISTS (SELECT 1 FROM {self._of_ledger('guard_scope')} AS s WHERE {covered})",
+            *_quality(condition),
         ]
-        if condition.separate:
-            asked.append("g.separate = 1")
-        if condition.written:
-            asked.append("g.written = 1")
-        if condition.assurance != "asserted":
-            asked.append(f"g.assurance >= {_ASSURANCE.index(condition.assurance)}")
-        if condition.basis:
-            asked.append(f"g.basis IN ({', '.join(text(basis) for basis in condition.basis)})")
-        grants = self._of_ledger("guard_grant")
-        made = f"EXISTS (SELECT 1 FROM {grants} AS g WHERE {' AND '.join(asked)})"
-        if condition.ended:
-            # A person with any live grant for this purpose is not one whose consent has ended.
-            made = f"({made} AND NOT EXISTS (SELECT 1 FROM {grants} AS g WHERE {of} AND {live}))"
-        return made
+        return f"EXISTS (SELECT 1 FROM {grants} AS g WHERE {' AND '.join(asked)})"
+
+    def _live(self) -> str:
+        now = self.parameter("g_now")
+        return f"g.valid_from <= {now} AND g.valid_until > {now} AND g.withdrawn_at IS NULL"
+
+    def _ended(self, condition: GrantCondition, person: str, grants: str) -> str:
+        """A grant of the person has ended, and none is live, for whatever purpose or recipient.
+
+        Who deletes acts for a purpose that nobody consented to; what counts is that nothing holds the data any
+        more. A grant of other rules that still runs keeps them, too.
+        """
+        over = f"(g.withdrawn_at IS NOT NULL OR g.valid_until <= {self.parameter('g_now')})"
+        mine = f"SELECT 1 FROM {grants} AS g WHERE g.subject = {person}"
+        asked = " AND ".join([over, *_quality(condition)])
+        return f"(EXISTS ({mine} AND {asked}) AND NOT EXISTS ({mine} AND {self._live()}))"
 
     def related(self, condition: RelationCondition, person: str, native: Callable[[str], str]) -> str:
         """The actor stands in the relation to the person, by an exact expression.
@@ -266,6 +265,20 @@ class Rows(Conditions):
             f"(typeof({place}) = 'text' AND {place} GLOB {form} "
             f"AND substr({place}, 1, 10) {_OPERATORS[condition.operator]} {day})"
         )
+
+
+def _quality(condition: GrantCondition) -> list[str]:
+    """What is asked of the consent behind the grant `g`."""
+    asked = []
+    if condition.separate:
+        asked.append("g.separate = 1")
+    if condition.written:
+        asked.append("g.written = 1")
+    if condition.assurance != "asserted":
+        asked.append(f"g.assurance >= {_ASSURANCE.index(condition.assurance)}")
+    if condition.basis:
+        asked.append(f"g.basis IN ({', '.join(text(basis) for basis in condition.basis)})")
+    return asked
 
 
 def exact(place: str) -> str:

@@ -324,11 +324,8 @@ class Permitted:
 
     def granted(self, person: str, condition: GrantCondition) -> bool:
         facts = self.facts
-        mine = [
-            one
-            for one in self.data.grants
-            if one["subject"] == person and one["purpose"] == facts.purpose and one["recipient"] == facts.recipient
-        ]
+        all_ = [one for one in self.data.grants if one["subject"] == person]
+        mine = [one for one in all_ if one["purpose"] == facts.purpose and one["recipient"] == facts.recipient]
 
         def live(one: Record) -> bool:
             return bool(one["valid_from"] <= facts.seconds < one["valid_until"] and one["withdrawn_at"] is None)
@@ -339,15 +336,20 @@ class Permitted:
                 one["judged"] == facts.judged
                 and one["recorder"] != facts.actor
                 and any(op == facts.operation and condition.category in (None, cat) for op, cat in covered)
-                and (not condition.separate or one["separate"] == 1)
+                and quality(one)
+            )
+
+        def quality(one: Record) -> bool:
+            return bool(
+                (not condition.separate or one["separate"] == 1)
                 and (not condition.written or one["written"] == 1)
                 and one["assurance"] >= ("asserted", "observed", "proved").index(condition.assurance)
                 and (not condition.basis or one["basis"] in condition.basis)
             )
 
         if condition.ended:
-            ended = [one for one in mine if one["withdrawn_at"] is not None or one["valid_until"] <= facts.seconds]
-            return any(good(one) for one in ended) and not any(live(one) for one in mine)
+            ended = [one for one in all_ if one["withdrawn_at"] is not None or one["valid_until"] <= facts.seconds]
+            return any(quality(one) for one in ended) and not any(live(one) for one in all_)
         return any(good(one) and live(one) for one in mine)
 
     def fact(self, entry: catalogue.Source, row: Record, condition: FactCondition) -> bool:

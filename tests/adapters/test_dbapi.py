@@ -554,3 +554,13 @@ def test_a_void_consent_is_refused_in_the_words_of_its_rule(bank: Bank) -> None:
         bank.guard.consents.record(replace(void, consent=consent))
     assert "no description" not in str(caught.value)
     assert "Personal Information Protection Law" in str(caught.value)
+
+
+def test_a_retention_job_sees_whose_consents_have_all_ended(bank: Bank) -> None:
+    job = Actor(id="svc-retention", kind="service", roles=("retention_service",), unit="data-office")
+    bank.guard.consents.withdraw_subject("1002")
+    with bank.guard.acting(job, purpose="retention", operation="delete"):
+        rows = bank.connect(bank.file).execute("SELECT customer_id FROM customer WHERE customer_id < 1013").fetchall()
+    found = {key for (key,) in rows}
+    assert 1002 in found
+    assert not {1001, 1003, 1006} & found

@@ -90,6 +90,20 @@ def test_a_consent_has_ended_only_where_no_other_lives(ended: dict[str, object])
     assert rows == [[(12,)], [], [], []]
 
 
+def test_who_deletes_asks_for_every_purpose_of_the_person() -> None:
+    """Nobody consents to retention: what ended, and what still lives, was given for other purposes."""
+    asked = GrantCondition(rule="DEL", ended=True)
+    rows = []
+    for grants in (
+        [grant("12", purpose="marketing", recipient="insurer", withdrawn_at=world.NOW - 1)],
+        [grant("12", withdrawn_at=world.NOW - 1), grant("12", purpose="marketing", recipient="insurer")],
+    ):
+        data = Data(customer=[{"customer_id": 12}], grants=grants, scopes={1: {("use", "income")}})
+        connection = world.fill(world.empty(), data)
+        rows.append(run(connection, "SELECT customer_id FROM customer", decision(CUSTOMER, asked))[0])
+    assert rows == [[(12,)], []]
+
+
 @pytest.mark.parametrize("operator", ["eq", "ne", "lt", "le", "gt", "ge"])
 def test_a_value_of_another_kind_never_fulfils_a_fact(operator: str) -> None:
     """In SQLite any text is above any number: `frozen >= 1` would hold for 'no'."""
