@@ -192,3 +192,18 @@ def test_the_demo_touches_no_folder_that_holds_something(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "not an empty folder" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_the_example_layer_of_the_institution_tightens(
+    unchanged: dict[str, Step], settings: Settings, tmp_path: Path, built: Callable[[Path, str], Built]
+) -> None:
+    """The house rule hides employment from loan officers, and changes nothing else."""
+    layer = Path(__file__).parent.parent / "examples" / "bank" / "institution"
+    path = tmp_path / "institution.wasm.tar.gz"
+    path.write_bytes(built(layer, "institution").wasm.raw)
+    layers = settings.layers.model_copy(update={"institution": path})
+    after = play(settings.model_copy(update={"layers": layers}))
+    gone = set(unchanged["read-all"].detail.columns) - set(after["read-all"].detail.columns)
+    assert gone == {"present_employment_since", "job"}
+    assert after["read-all"].rows == unchanged["read-all"].rows
+    assert [after[name].outcome for name in STEPS] == [unchanged[name].outcome for name in STEPS]

@@ -37,7 +37,8 @@ def test_the_python_examples_run_in_the_demos_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in CONSOLE if line.startswith("guard ")])
-def test_the_commands_run(line: str, tmp_path: Path) -> None:
+def test_the_commands_run(line: str, tmp_path: Path, opa_program: Path) -> None:
+    (tmp_path / "examples").symlink_to(Path(__file__).parent.parent / "examples")
     done = guard(*line.split()[1:], folder=tmp_path)
     denied = "legitimate-interest" in line
     assert done.returncode == (3 if denied else 0), done.stderr
