@@ -196,3 +196,73 @@ def test_opa_bundles_are_what_a_server_loads(tmp_path: Path, capsys: Output) -> 
     assert guard("opa", "bundles", str(tmp_path / "out"), "--config", str(config)) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"floor.tar.gz", "profile.tar.gz"}
     assert all(bundle.read(path).wasm is None for path in (tmp_path / "out").iterdir())
+
+
+# --- consent, register ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> str:
+    config = tour.make_bank(tmp_path_factory.mktemp("cli") / "bank")
+    tour.open_bank(Settings.load(config)).close()
+    return str(config)
+
+
+def test_consents_are_listed_withdrawn_and_recorded(bank: str, tmp_path: Path, capsys: Output) -> None:
+    assert guard("consent", "list", "1012", "--config", bank) == 0
+    assert "void" in capsys.readouterr().out
+    assert guard("consent", "list", "1002", "--config", bank, "--json") == 0
+    first = lines(capsys)[0]["record"]
+    assert guard("consent", "withdraw", "1002", "--config", bank, "--json") == 0
+    assert lines(capsys)[0]["ended"] > 0  # type: ignore[operator]
+    assert guard("consent", "list", "1002", "--config", bank) == 0
+    assert "withdrawn" in capsys.readouterr().out
+    first["consent"]["id"] = "again"  # type: ignore[index]
+    first["consent"]["time"] = None  # type: ignore[index]
+    (tmp_path / "consent.json").write_text(json.dumps(first))
+    assert guard("consent", "record", str(tmp_path / "consent.json"), "--config", bank) == 3
+    assert "GUARD-CONSENT-WITHDRAWN" in capsys.readouterr().err
+    (tmp_path / "bad.json").write_text("{}")
+    assert guard("consent", "record", str(tmp_path / "bad.json"), "--config", bank) == 2
+
+
+def test_the_register_is_shown_and_verified(bank: str, capsys: Output) -> None:
+    assert guard("register", "verify", "--config", bank) == 0
+    assert "nothing wrong" in capsys.readouterr().out
+    assert guard("register", "show", "--config", bank, "--last", "3", "--json") == 0
+    assert [line["kind"] for line in lines(capsys)] == ["consent"] * 3
+    assert guard("register", "show", "--config", bank, "--kind", "read") == 0
+    assert "consent" not in capsys.readouterr().out
+
+
+def test_one_changed_byte_of_the_register_is_found(tmp_path: Path, capsys: Output) -> None:
+    config = tour.make_bank(tmp_path / "bank")
+    tour.open_bank(Settings.load(config)).close()
+    (path,) = (tmp_path / "bank" / "register").glob("*.jsonl")
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"guard-ledger")
+    raw[place] ^= 1
+    path.write_bytes(raw)
+    assert guard("register", "verify", "--config", str(config)) == 1
+    assert capsys.readouterr().err
+    assert guard("register", "verify", "--config", str(config), "--json") == 1
+    assert lines(capsys)[0]["ok"] is False
+
+
+# --- sql ------------------------------------------------------------------------------------------
+
+
+def test_one_statement_through_the_guard(bank: str, capsys: Output) -> None:
+    who = ("--actor", "officer-lin", "--role", "loan_officer", "--unit", "branch-3", "--config", bank)
+    about = ("--purpose", "loan_underwriting", "--subject", "1001")
+    statement = "SELECT full_name, id_number FROM customer"
+    assert guard("sql", statement, *who, *about, "--json", "--show") == 0
+    (line,) = lines(capsys)
+    assert line["columns"] == ["full_name", "id_number"]
+    assert line["rows"][0][1][3:] == "*" * 15  # type: ignore[index]
+    assert "guard_grant" in str(line["sql"])
+    assert guard("sql", statement, *who, *about) == 0
+    assert "1 rows" in capsys.readouterr().out
+    assert guard("sql", statement, *who, "--purpose", "curiosity") == 3
+    assert "GUARD-PURPOSE" in capsys.readouterr().err
+    assert guard("sql", "DROP TABLE customer", *who, *about) == 3

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 from typer.exceptions import TyperException
 
-from guard.cli import check, decide, demo, opa, policy, show
+from guard.cli import check, consent, decide, demo, opa, policy, register, show, sql
 from guard.errors import ConfigError, Held, Misuse, Refused
 
 DONE: Final = 0
@@ -30,6 +30,9 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
 app.command("decide")(decide.decide)
+app.command("sql")(sql.sql)
+app.add_typer(consent.app, name="consent")
+app.add_typer(register.app, name="register")
 app.add_typer(policy.app, name="policy")
 app.add_typer(opa.app, name="opa")
 

@@ -1,0 +1,84 @@
+"""`guard register`: read what was registered, and check that nothing of it was changed. Works while others write."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+
+from guard.cli import show
+from guard.config import Settings
+from guard.errors import Misuse
+from guard.register import reader
+from guard.register.entry import Entry
+from guard.register.verify import verify as check
+
+app = typer.Typer(help="The register: who asked what, why, and what was decided.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Option("--config", help="The guard.yaml whose register it is.")]
+WRONG: Final = 1
+
+
+def _settings(config: Path) -> Settings:
+    if not config.exists():
+        raise Misuse(f"There is no {config}. Name a guard.yaml with --config.")
+    return Settings.load(config)
+
+
+@app.command("show")
+def show_entries(
+    config: Config = Path("guard.yaml"),
+    last: Annotated[int, typer.Option(min=1, help="At most so many entries, the newest.")] = 20,
+    kind: Annotated[str | None, typer.Option(help="Only read, denied, consent, ….")] = None,
+    json: show.Json = False,
+) -> int:
+    """Shows the newest entries. Persons are commitments and values are sealed: neither shows without its key."""
+    settings = _settings(config)
+    found = [one for one in reader.entries(settings.register_.directory) if kind is None or one.kind == kind]
+    found.sort(key=lambda one: (one.time, one.shard, one.seq))
+    if json:
+        for one in found[-last:]:
+            show.json_line(one)
+        return 0
+    table = show.table("time", "entry", "kind", "actor", "purpose", "rules", "rows", "persons")
+    for one in found[-last:]:
+        table.add_row(*(show.plain(cell) for cell in _cells(one, settings.zone)))
+    show.out.print(table)
+    return 0
+
+
+def _cells(one: Entry, zone: str) -> tuple[str, ...]:
+    moment = datetime.fromtimestamp(one.time, UTC).astimezone(ZoneInfo(zone))
+    persons = one.persons.count if one.persons else 0
+    return (
+        moment.isoformat(sep=" ", timespec="seconds")[:19],
+        f"{one.shard[:6]}/{one.seq}",
+        one.kind,
+        one.actor.id or "(a person)",
+        one.purpose or "",
+        ", ".join(one.decision.rules) if one.decision else "",
+        "" if one.rows is None else str(one.rows),
+        str(persons) if persons else "",
+    )
+
+
+@app.command()
+def verify(config: Config = Path("guard.yaml"), json: show.Json = False) -> int:
+    """Recomputes every shard and compares it with its heads. Exit 1 if a byte was changed, dropped or moved."""
+    report = check(_settings(config).register_.directory)
+    if json:
+        document: dict[str, Any] = msgspec.to_builtins(report)
+        show.json_line({"ok": report.ok, "entries": report.size, **document})
+        return 0 if report.ok else WRONG
+    for problem in report.problems:
+        show.failure(problem)
+    for shard in report.shards:
+        for problem in shard.problems:
+            show.failure(f"{shard.shard}: {problem}")
+    if report.ok:
+        show.out.print(f"{report.size} entries in {len(report.shards)} shards, nothing wrong", style="green")
+    return 0 if report.ok else WRONG
