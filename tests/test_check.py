@@ -345,3 +345,14 @@ def test_more_than_twenty_mistakes_are_tried_of_all_five_kinds():
 )
 def test_an_identity_number_is_known_by_its_checksum(value, holds):
     assert identity_number(value) is holds
+
+
+def test_a_source_without_the_relation_that_purposes_ask_for_is_a_warning(folder):
+    path = folder / "catalogue.yaml"
+    text = path.read_text(encoding="utf-8")
+    at = text.index("  bank:retail.loan_case:\n")
+    start = text.index("    relations:\n", at)
+    end = text.index("    fields:\n", start)
+    path.write_text(text[:start] + text[end:], encoding="utf-8")
+    expect(folder, path, line_of(path, "  bank:retail.loan_case:"), "relation assigned_case", "warnings")
+    assert not check(folder / "guard.yaml").errors

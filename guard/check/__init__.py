@@ -54,6 +54,7 @@ def _everything(document: Document, settings: Settings, found: Findings) -> None
     floor = next(one.data for one in bundles if one.layer == "floor")
     policies.categories(loaded, floor, found)
     if profile_text is not None and profile is not None:
+        policies.relations(loaded, floor, profile, found)
         policies.purposes(loaded, floor, profile, profile_text, found)
         if settings.engine.kind == "embedded":
             policies.start(loaded, profile, bundles, found)

@@ -105,6 +105,26 @@ def categories(loaded: Loaded, floor: Floor, found: Findings) -> None:
                 found.errors.append(loaded.catalogue_document.problem(place, message, remedy))
 
 
+def relations(loaded: Loaded, floor: Floor, profile: Profile, found: Findings) -> None:
+    """A source without the relation that purposes ask for cannot be reached for any of them by staff."""
+    every = [*floor["purposes"].values(), *(one.model_dump() for one in profile.purposes.values())]
+    asked = {
+        purpose["relation"]
+        for purpose in every
+        if purpose.get("relation") and profile.kind in purpose.get("kinds", (profile.kind,))
+    }
+    for name, source in loaded.catalogue.sources.items():
+        missing = sorted(asked - source.relations.keys())
+        if missing and not _of_the_web(name):
+            message = f"no purpose that asks for the relation {', '.join(missing)} can reach {name}"
+            remedy = f"declare relations: {{{missing[0]}: …}}, if that is meant to be possible"
+            found.warnings.append(loaded.catalogue_document.problem(("sources", name), message, remedy))
+
+
+def _of_the_web(name: str) -> bool:
+    return " /" in name
+
+
 def purposes(loaded: Loaded, floor: Floor, profile: Profile, document: Document, found: Findings) -> None:
     """Purposes of the institution's own add to those of law, and speak of what is there."""
     relations = {name for source in loaded.catalogue.sources.values() for name in source.relations}
