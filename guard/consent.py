@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.engine import URL
 
 from guard import clock, rejudge
@@ -277,6 +277,7 @@ class Ledger:
         while True:
             asked = self._store.run(lambda connection: rejudge.waiting(connection, self._judged))
             if not asked:
+                self._store.write(lambda connection: rejudge.caught_up(connection, self._judged))
                 return made
             time = clock.stamp(int(self._now()), self._zone)
             verdicts = self._verdicts([rejudge.stamped(one, time) for _, one in asked])
@@ -411,6 +412,21 @@ class Ledger:
     def sequence(self) -> int:
         """A number that grows with every recorded or withdrawn consent, by whichever process."""
         return self._store.run(lambda connection: int(_meta(connection)["sequence"]))
+
+    def mark(self) -> int:
+        """How many withdrawals there have been, by whichever process: where `withdrawn_since` counts from."""
+        return self._store.run(lambda connection: connection.scalar(select(func.max(withdrawal.c.seq))) or 0)
+
+    def withdrawn_since(self, mark: int, subjects: Iterable[str]) -> frozenset[str]:
+        """Those of the persons who withdrew anything after the mark."""
+        wanted = list(dict.fromkeys(subjects))
+
+        def asked(connection: Connection) -> frozenset[str]:
+            since = select(withdrawal.c.subject).where(withdrawal.c.seq > mark)
+            parts = (since.where(withdrawal.c.subject.in_(part)) for part in _chunks(wanted))
+            return frozenset(subject for part in parts for subject in connection.scalars(part))
+
+        return self._store.run(asked)
 
     # --- Persons of the register ---
 

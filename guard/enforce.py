@@ -47,6 +47,8 @@ class Guarded(Protocol):
     @property
     def hidden(self) -> int: ...  # noqa: D102 — trailing columns that name the persons of a row
     @property
+    def collected(self) -> bool: ...  # noqa: D102 — whether a row speaks of several persons together
+    @property
     def reduced(self) -> bool: ...  # noqa: D102 — whether the decision may have left something out
     @property
     def rules(self) -> tuple[str, ...]: ...  # noqa: D102 — what shaped it
@@ -98,6 +100,17 @@ class Holds(msgspec.Struct, frozen=True):
     facts: Facts
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Note how far withdrawals have come; sent back: a number."""
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """Ask who of `subjects` withdrew something since the mark; sent back: a set of keys."""
+
+    mark: int
+    subjects: tuple[str, ...]
+
+
 class Append(msgspec.Struct, frozen=True):
     """Make an entry durable; sent back: its number."""
 
@@ -110,7 +123,7 @@ class Release(msgspec.Struct, frozen=True):
     rows: list[Row]
 
 
-Effect: TypeAlias = Decide | Execute | Fetch | Holds | Append | Release
+Effect: TypeAlias = Decide | Mark | Execute | Fetch | Holds | Withdrawn | Append | Release
 Road: TypeAlias = Generator[Effect, Any, None]
 
 
@@ -192,7 +205,9 @@ def _read(
     if not decision.allow:
         raise attempt.refused(decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),))
     guarded = apply(decision)
-    yield Execute(*guarded.bind(attempt.parameters, attempt.facts))
+    statement = guarded.bind(attempt.parameters, attempt.facts)
+    mark: int = yield Mark()
+    yield Execute(*statement)
     count = 0
     entry: int | None = None
     seen: set[str] = set()
@@ -201,10 +216,12 @@ def _read(
     while not ended:
         rows: list[Row] = yield Fetch(limits.batch)
         ended = not rows
-        for row in rows:
-            visible = len(row) - guarded.hidden
-            seen.update(guarded.persons(row[visible:]))
-            held.append(row[:visible])
+        met = [(row[: len(row) - guarded.hidden], guarded.persons(row[len(row) - guarded.hidden :])) for row in rows]
+        if met and entry is not None:
+            met = yield from _still(attempt, guarded, mark, met)
+        for row, persons_of_row in met:
+            seen.update(persons_of_row)
+            held.append(row)
         _check(attempt, decision, len(seen), ended=ended)
         if ended and entry is None and not seen and attempt.facts.subject is not None:
             yield from _missing(attempt, decision, attempt.facts.subject)
@@ -224,6 +241,20 @@ def _read(
     outcome(
         Outcome(operation=attempt.activity.operation, reduced=guarded.reduced, rules=rules, rows=count, entry=entry)
     )
+
+
+def _still(
+    attempt: Attempt, guarded: Guarded, mark: int, met: list[tuple[Row, tuple[str, ...]]]
+) -> Generator[Effect, Any, list[tuple[Row, tuple[str, ...]]]]:
+    """The rows of a later batch without those of persons who withdrew since the statement began.
+
+    A row that speaks of several persons together cannot be cut; what is left of the result is refused.
+    """
+    persons = tuple(sorted({person for _, of_row in met for person in of_row}))
+    gone: frozenset[str] = (yield Withdrawn(mark, persons)) if persons else frozenset()
+    if gone and guarded.collected:
+        raise attempt.refused((Reason(rule="GUARD-WITHDRAWN"),), "Ask again.")
+    return [(row, of_row) for row, of_row in met if gone.isdisjoint(of_row)]
 
 
 def _check(attempt: Attempt, decision: Decision, persons: int, *, ended: bool) -> None:

@@ -222,13 +222,14 @@ class Guard:
         )
         limits = enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
         road = enforce.read(attempt, apply, acting.outcomes.append, limits)
-        batches = drive.drive(
-            road,
+        effects = drive.Effects(
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
             append=self._register.append,
+            mark=self._ledger.mark,
+            withdrawn=self._ledger.withdrawn_since,
             database=database,
         )
-        return _while_open(acting, batches)
+        return _while_open(acting, drive.drive(road, effects))
 
     def _time_to_read(self, acting: context.Acting, text: str) -> float:
         """The time of a read that may begin; else its refusal is registered and raised."""

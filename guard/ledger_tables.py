@@ -73,7 +73,12 @@ grant: Final = Table(
     Column("withdrawn_at", Integer),
     Column("judged", Text, nullable=False),
     Column("evidence", Text),
-    Index("guard_grant_subject_purpose", "subject", "purpose"),
+    # By release too: a grant judged by rules of the past must not lie in the way of every statement.
+    Index(
+        "guard_grant_asked",
+        *("subject", "purpose", "recipient", "judged"),
+        *("withdrawn_at", "valid_until", "valid_from", "recorder", "scope", "separate", "written", "assurance"),
+    ),
     sqlite_autoincrement=True,
 )
 """What a valid consent makes lawful. `recipient` '' is the holder; `assurance` 0 asserted, 1 observed, 2 proved."""

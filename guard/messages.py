@@ -103,6 +103,9 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         ),
         "GUARD-CONTEXT": _own("The context of this operation is closed or missing.", "本次操作的上下文已关闭或缺失。"),
         "GUARD-NARROW": _own("A nested context may only narrow its parent.", "嵌套的上下文只能收窄。"),
+        "GUARD-WITHDRAWN": _own(
+            "Somebody withdrew a consent while the result was being taken.", "取数期间有人撤回了同意。"
+        ),
         "GUARD-CLOCK": _own("The clock does not tell a time.", "时钟读数无效。"),
         "GUARD-OPERATION": _own("This operation does not read.", "该操作不是读取操作。"),
         "GUARD-ABSENT": _own("No such person, or not permitted.", "查无此人，或不允许查询。"),

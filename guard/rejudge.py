@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from guard.ledger_tables import consent, grant, meta, scope
 from guard.model import Consent, Time, Verdict
@@ -38,6 +38,14 @@ def waiting(connection: Connection, judged: str) -> list[tuple[int, Consent]]:
         .limit(BATCH)
     )
     return [(row.seq, _consent(row.record)) for row in connection.execute(found)]
+
+
+def caught_up(connection: Connection, judged: str) -> None:
+    """Notes that these rules have judged all there is, so that the next start looks at nothing again."""
+    newest = connection.scalar(select(func.max(consent.c.seq))) or 0
+    done = connection.scalar(select(meta.c.value).where(meta.c.key == mark(judged)))
+    if int(done or 0) < newest:
+        _advance(connection, judged, newest)
 
 
 def _consent(record: str) -> Consent:

@@ -82,6 +82,7 @@ def attempt(subject: str | None = None) -> enforce.Attempt:
 
 class Guarded:
     hidden = 1
+    collected = False
     reduced = True
     rules = ("OP-01",)
 
@@ -104,6 +105,7 @@ class World:
         self.drafts: list[Any] = []
         self.released: list[tuple[Any, ...]] = []
         self.outcomes: list[Outcome] = []
+        self.gone: frozenset[str] = frozenset()
 
     def perform(self, effect: enforce.Effect) -> object:
         name = type(effect).__name__
@@ -118,6 +120,11 @@ class World:
                 return taken
             case enforce.Holds(_, condition, subjects, _):
                 return set(subjects) if condition in self.holding else set()
+            case enforce.Mark():
+                return 7
+            case enforce.Withdrawn(mark, subjects):
+                assert mark == 7
+                return self.gone.intersection(subjects)
             case enforce.Append(draft):
                 self.drafts.append(draft)
                 return len(self.drafts) - 1
@@ -156,10 +163,10 @@ def test_each_batch_is_registered_before_it_is_released() -> None:
     world = World(allowed(GRANT), PEOPLE)
     world.run(attempt())
     assert world.log == [
-        *("Decide", "Execute"),
+        *("Decide", "Mark", "Execute"),
         *("Fetch", "Append", "Release"),
-        *("Fetch", "Append", "Release"),
-        *("Fetch", "Append", "Release"),
+        *("Fetch", "Withdrawn", "Append", "Release"),
+        *("Fetch", "Withdrawn", "Append", "Release"),
         "Fetch",
     ]
     assert [draft.subjects for draft in world.drafts] == [("p0", "p1"), ("p2", "p3"), ("p4",)]
@@ -176,7 +183,7 @@ def test_a_denial_is_registered_and_never_executed() -> None:
     assert (caught.value.rules, caught.value.entry) == (("OP-01",), 0)
 
 
-@pytest.mark.parametrize("fails", ["Decide", "Execute", "Fetch"])
+@pytest.mark.parametrize("fails", ["Decide", "Mark", "Execute", "Fetch"])
 def test_a_failure_is_registered_and_releases_nothing(fails: str) -> None:
     world = World(allowed(GRANT), PEOPLE, fails=fails)
     with pytest.raises(Refused) as caught:
@@ -193,6 +200,24 @@ def test_a_register_that_cannot_be_written_releases_nothing() -> None:
         world.run(attempt())
     assert caught.value.rules == ("GUARD-REGISTER",)
     assert world.released == []
+
+
+def test_who_withdraws_while_rows_are_taken_is_in_no_later_batch() -> None:
+    world = World(allowed(GRANT), PEOPLE)
+    world.gone = frozenset({"p0", "p3"})
+    world.run(attempt())
+    # p0 was released before anyone could have withdrawn; p3 is cut, and in no entry.
+    assert world.released == [("p0",), ("p1",), ("p2",), ("p4",)]
+    assert [draft.subjects for draft in world.drafts] == [("p0", "p1"), ("p2",), ("p4",)]
+
+
+def test_rows_of_several_persons_are_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Guarded, "collected", True)
+    world = World(allowed(GRANT), PEOPLE)
+    world.gone = frozenset({"p3"})
+    with pytest.raises(Refused, match="GUARD-WITHDRAWN"):
+        world.run(attempt())
+    assert world.released == [("p0",), ("p1",)]
 
 
 def test_an_empty_read_is_registered_too() -> None:

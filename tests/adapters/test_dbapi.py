@@ -564,3 +564,18 @@ def test_a_retention_job_sees_whose_consents_have_all_ended(bank: Bank) -> None:
     found = {key for (key,) in rows}
     assert 1002 in found
     assert not {1001, 1003, 1006} & found
+
+
+def test_who_withdraws_while_rows_are_taken_is_in_no_later_batch(opened: Open) -> None:
+    bank = opened(MINE)
+    config = bank.folder / "guard.yaml"
+    config.write_text(config.read_text("utf-8").replace("batch: 256", "batch: 2"), "utf-8")
+    bank.guard.close()
+    bank = Bank(bank.folder, Guard.load(config))
+    job = Actor(id="svc-score", kind="service", roles=("loan_officer",), unit="risk")
+    sql = "SELECT customer_id FROM customer ORDER BY customer_id"
+    with bank.guard, bank.guard.acting(job, purpose=PURPOSE, operation="process"):
+        everybody = bank.connect(bank.file).execute(sql).fetchall()
+        cursor = bank.connect(bank.file).execute(sql)
+        bank.guard.consents.withdraw_subject(str(everybody[-1][0]))
+        assert cursor.fetchall() == everybody[:-1]
