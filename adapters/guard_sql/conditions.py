@@ -128,9 +128,7 @@ class Conditions(ABC):
         """A named fact compares as asked."""
 
     def _junction(self, joint: str, parts: tuple[Condition, ...], empty: str) -> str:
-        # What is rare and cheap first: few rows have the relation, and nearly all have some grant to look up.
-        cheap_first = sorted(parts, key=lambda part: isinstance(part, GrantCondition))
-        return "(" + joint.join(self.sql(part) for part in cheap_first) + ")" if parts else f"({empty})"
+        return "(" + joint.join(self.sql(part) for part in parts) + ")" if parts else f"({empty})"
 
     def parameter(self, name: str) -> str:
         """A parameter of the guard's, as it stands in the text."""

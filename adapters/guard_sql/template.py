@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from guard.catalogue import Source
 from guard.errors import Refused
-from guard.model import ALWAYS, CONFLICT, NEVER, AllCondition, Condition, Decision, Treatment, rules_of
+from guard.model import ALWAYS, CONFLICT, NEVER, AllCondition, Condition, Decision, GrantCondition, Treatment, rules_of
 from guard.wire import canonical
 from guard_sql import verify
 from guard_sql.conditions import ROW, Rows
@@ -64,7 +64,9 @@ class Template:
         self._columns: dict[str, Part] = {}
         self._subjects: Final = tuple(column for column, _ in table.subjects(entry))
         self._declared: Final = self._part(Rows.declared)
-        conjuncts = self._condition.conditions if isinstance(self._condition, AllCondition) else (self._condition,)
+        whole = self._condition.conditions if isinstance(self._condition, AllCondition) else (self._condition,)
+        # What is rare first: few rows have the relation, and nearly all have some grant to look up.
+        conjuncts = sorted(whole, key=lambda part: isinstance(part, GrantCondition))
         self._where: Final = (
             self._part(Rows.present),
             *(self._part(partial(Rows.sql, condition=one)) for one in conjuncts),

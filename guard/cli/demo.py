@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.syntax import Syntax
-from rich.table import Table
 
 from guard.cli import show
 from guard.cli.engine import OpaToken, OpaUrl, UnsafeOpen, settings_for
@@ -80,9 +80,9 @@ def _print(step: tour.Step, shown: list[str]) -> None:
                 _statement("where GRANT(category) stands for", grant)
     show.out.print(f"[bold {style}]{step.outcome.upper()}[/]  {step.rows} rows" + _entry(detail.entry))
     for rule, clause in detail.clauses.items():
-        show.out.print(show.plain(f"  {rule}  {clause}: {detail.sentences[rule]}"))
+        show.out.print(Padding(show.plain(f"{rule}  {clause}: {detail.sentences[rule]}"), (0, 0, 0, 2)))
     for remedy in detail.remedy:
-        show.out.print(show.plain(f"  → {remedy}"), style="green")
+        show.out.print(Padding(show.plain(f"→ {remedy}"), (0, 0, 0, 2)), style="green")
     if detail.sample:
         _rows(detail.columns, detail.sample, step.rows)
 
@@ -126,11 +126,18 @@ def _statement(title: str, sql: str) -> None:
 
 
 def _rows(columns: Sequence[str], sample: Sequence[Sequence[object]], rows: int) -> None:
-    shown = columns[:7]
-    table = Table(*shown, title_justify="left", header_style="bold")
-    for row in sample:
-        table.add_row(*(show.plain("" if value is None else str(value)) for value in row[: len(shown)]))
-    show.out.print(table)
+    """The first rows; one alone stands upright, and no cell is cut: a mask cut short looks like a value."""
+    if len(sample) == 1:
+        shown = columns
+        table = show.table("column", "value")
+        for name, value in zip(columns, sample[0], strict=True):
+            table.add_row(show.plain(name), show.plain("" if value is None else str(value)))
+    else:
+        shown = columns[: max(3, show.out.width // 20)]
+        table = show.table(*shown)
+        for row in sample:
+            table.add_row(*(show.plain("" if value is None else str(value)) for value in row[: len(shown)]))
+    show.out.print(Padding(table, (0, 0, 0, 2)))
     left = []
     if rows > len(sample):
         left.append(f"{rows - len(sample)} more rows")
