@@ -242,11 +242,13 @@ Kind: TypeAlias = Literal["bank", "credit_agency", "internet", "big_data", "app_
 class OwnPurpose(Strict):
     """A purpose of the institution's own: it rests on consent alone, for these categories.
 
-    `relation` names the relation that a member of staff must have to the person.
+    `roles` are those whose holders may act for it, null all; `relation` names the relation that a member of
+    staff must have to the person.
     """
 
     basis: tuple[Literal["consent"]]
     categories: Annotated[tuple[Name, ...], Field(min_length=1)]
+    roles: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     relation: Name | None = None
 
 

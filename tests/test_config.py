@@ -148,7 +148,9 @@ def test_the_profile_is_the_data_of_its_bundle(tmp_path):
         "jurisdiction": "CN",
         "app_type": None,
         "notices": None,
-        "purposes": {"advice": {"basis": ["consent"], "categories": ["income"], "relation": "assigned_case"}},
+        "purposes": {
+            "advice": {"basis": ["consent"], "categories": ["income"], "roles": None, "relation": "assigned_case"}
+        },
     }
 
 

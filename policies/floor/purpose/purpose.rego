@@ -12,9 +12,10 @@ entry(name) := found if {
 } else := own(data.guard.profile.purposes[name])
 
 # METADATA
-# description: a purpose of the institution's own, which may not touch the closed categories
+# description: a purpose of the institution's own, for the roles it names, which may not touch the closed categories
 own(declared) := object.union(data.guard.floor.own_purpose, {
 	"bases": declared.basis,
+	"roles": object.get(declared, "roles", null),
 	"relation": object.get(declared, "relation", null),
 	"categories": {category: "full" |
 		some category in declared.categories

@@ -125,6 +125,20 @@ test_an_own_purpose_may_not_name_closed_categories if {
 	object.keys(answer.reads.t) == {"identity"}
 }
 
+test_an_own_purpose_is_for_the_roles_that_it_names if {
+	own := {"kind": "bank", "purposes": {"survey": {
+		"basis": ["consent"],
+		"categories": ["identity"],
+		"roles": ["surveyor"],
+		"relation": null,
+	}}}
+	asked := [s.activity({"id": role, "purpose": "survey", "actor": {"roles": [role]}}) |
+		some role in ["surveyor", "clerk"]
+	]
+	answers := data.guard.floor.decision with input as {"activities": asked} with data.guard.profile as own
+	[answer.allow | some answer in answers] == [true, false]
+}
+
 test_an_own_purpose_may_ask_for_a_relation if {
 	own := {"kind": "bank", "purposes": {"advice": {
 		"basis": ["consent"],

@@ -1,4 +1,4 @@
-"""Makes the persons of the examples. Run by hand, once (`python -m guard.demo.generate`, extra `data`).
+"""Makes the persons of the examples. Run by hand, once (`python examples/generate.py`, extra `data`).
 
 What it wrote is committed beside it; nothing reads this module. The same seed gives the same files with the
 same version of Faker.
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from faker import Faker
 
-HERE: Final = Path(__file__).parent
+HERE: Final = Path(__file__).parent.parent / "guard" / "demo"
 AS_OF: Final = date(2026, 11, 23)
 """The day on which everybody is as old as the applicant's record says."""
 
