@@ -45,7 +45,7 @@ from guard.ledger_tables import (
     withdrawal,
 )
 from guard.messages import OWN, Messages
-from guard.model import Actor, Consent, Reason, Scope, Verdict, normal_scopes
+from guard.model import ASSURANCE, Actor, Consent, Reason, Scope, Verdict, normal_scopes
 from guard.register.entry import Draft
 from guard.wire import canonical
 
@@ -56,8 +56,6 @@ Judge: TypeAlias = Callable[[Sequence[Consent]], tuple[Verdict, ...]]
 V = TypeVar("V")
 Pairs: TypeAlias = frozenset[tuple[str, str]]
 """The pairs of operation and category that a scope covers."""
-
-ASSURANCE: Final[Mapping[str, int]] = {"asserted": 0, "observed": 1, "proved": 2}
 
 LEDGER: Final = Actor(id="guard-ledger", kind="service")
 """Who acts in an entry about withdrawals, and about consents of several recorders."""
@@ -610,7 +608,7 @@ def _grant_rows(record: ConsentRecord, verdict: Verdict, number: int, judged: st
             "basis": one.basis,
             "separate": int(one.separate),
             "written": int(one.written),
-            "assurance": ASSURANCE[one.assurance],
+            "assurance": ASSURANCE.index(one.assurance),
             "recorder": record.recorder,
             "valid_from": one.granted_at,
             "valid_until": verdict.valid_until,

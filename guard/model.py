@@ -23,6 +23,8 @@ Role: TypeAlias = Literal["read", "filter", "aggregate", "write"]
 RecipientKind: TypeAlias = Literal["staff", "subject", "processor", "handler", "public"]
 ActorKind: TypeAlias = Literal["person", "service"]
 Assurance: TypeAlias = Literal["asserted", "observed", "proved"]
+ASSURANCE: Final[tuple[Assurance, ...]] = ("asserted", "observed", "proved")
+"""From the weakest to the strongest; the ledger stores the position, and conditions compare it."""
 Write: TypeAlias = Literal["keep", "strip", "refuse"]
 Operator: TypeAlias = Literal["eq", "ne", "lt", "le", "gt", "ge"]
 Scalar: TypeAlias = str | int | bool
@@ -215,9 +217,6 @@ def rules_of(condition: Condition) -> tuple[str, ...]:
 
 
 # --- Decision -------------------------------------------------------------------------------------
-
-FieldPath: TypeAlias = tuple[str, str]
-"""A source and a field of it."""
 
 
 class ConsentNeeded(_Frozen, frozen=True, omit_defaults=True):

@@ -28,9 +28,9 @@ from typing import Final, assert_never
 from guard.catalogue import Source
 from guard.errors import Refused
 from guard.model import (
+    ASSURANCE,
     AllCondition,
     AnyCondition,
-    Assurance,
     Condition,
     FactCondition,
     Facts,
@@ -48,7 +48,6 @@ ROW: Final = "t"
 _OPERATORS: Final[Mapping[str, str]] = MappingProxyType(
     {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 )
-_ASSURANCE: Final[tuple[Assurance, ...]] = ("asserted", "observed", "proved")
 _LARGEST: Final = 2**63 - 1
 
 _AGO: Final = "g_ago_"
@@ -275,7 +274,7 @@ def _quality(condition: GrantCondition) -> list[str]:
     if condition.written:
         asked.append("g.written = 1")
     if condition.assurance != "asserted":
-        asked.append(f"g.assurance >= {_ASSURANCE.index(condition.assurance)}")
+        asked.append(f"g.assurance >= {ASSURANCE.index(condition.assurance)}")
     if condition.basis:
         asked.append(f"g.basis IN ({', '.join(text(basis) for basis in condition.basis)})")
     return asked

@@ -36,8 +36,6 @@ class Guarded:
     """How many columns follow them, which stay in the process."""
     collected: bool
     """Whether a hidden column holds the JSON array of all persons behind a row, not one of them."""
-    itemised: bool
-    """Whether the persons behind the rows can be read from the result."""
     reduced: bool
     """Whether a named field was dropped, or a row or a value may be missing that the database holds."""
     rules: tuple[str, ...]

@@ -19,7 +19,6 @@ from guard.engine.cache import Cache
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Consent, Decision, Verdict
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
 _read_activity = msgspec.json.Decoder(Activity).decode
 _read_consent = msgspec.json.Decoder(Consent).decode
 _ID = len('{"id":')
@@ -43,8 +42,8 @@ class Decider:
         if missing:
             raise Misuse(f"The engine has no layer {', '.join(sorted(missing))}.")
         policies = {name: engine.digests[name] for name in sorted(engine.digests)}
-        self.judged = "sha256:" + hashlib.sha256(_encode([sorted(self._layers), policies])).hexdigest()
-        self._base = hashlib.sha256(_encode([self.judged, catalogue_digest]))
+        self.judged = "sha256:" + hashlib.sha256(wire.canonical([sorted(self._layers), policies])).hexdigest()
+        self._base = hashlib.sha256(wire.canonical([self.judged, catalogue_digest]))
 
     @property
     def engine(self) -> Engine:
@@ -113,7 +112,7 @@ class Decider:
 def _without_id(value: Activity | Consent) -> bytes:
     """The canonical JSON after the id, which is the first field: `,"operation":…}`."""
     try:
-        return _encode(value)[_ID + len(_encode(value.id)) :]
+        return wire.canonical(value)[_ID + len(wire.canonical(value.id)) :]
     except (TypeError, ValueError) as error:
         raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
 

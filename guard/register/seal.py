@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from guard.errors import Refused
 from guard.register.entry import Entry, Sealed
+from guard.wire import canonical
 
 ALGORITHM: Final = "A256GCM"
 _MARK: Final = b"guard-register-key-1 "
 _BLOCK: Final = 64
-_encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Sealer(Protocol):
@@ -78,7 +78,7 @@ class KeyFile:
 
 def seal(sealer: Sealer, value: object, shard: str, salt: str) -> Sealed:
     """Seals any JSON value, padded so that its length tells little. TypeError or ValueError if it is none."""
-    plain = _encode(value)
+    plain = canonical(value)
     return sealer.seal(plain.ljust(-(-len(plain) // _BLOCK) * _BLOCK), shard, salt)
 
 
