@@ -206,7 +206,8 @@ def _read(
         raise attempt.refused(decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),))
     guarded = apply(decision)
     statement = guarded.bind(attempt.parameters, attempt.facts)
-    mark: int = yield Mark()
+    # What has an obligation is released all at once, so that no later batch asks who withdrew since.
+    mark: int = 0 if decision.obligations else (yield Mark())
     yield Execute(*statement)
     count = 0
     entry: int | None = None

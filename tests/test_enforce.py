@@ -254,6 +254,7 @@ def test_a_kept_obligation_releases_all_at_the_end() -> None:
     assert world.log[-3:] == ["Fetch", "Append", "Release"]
     assert len(world.released) == 5
     assert world.log.count("Append") == 1
+    assert not {"Mark", "Withdrawn"} & set(world.log), "the ledger is asked for nothing that is not used"
 
 
 def test_what_is_held_back_has_a_bound() -> None:
