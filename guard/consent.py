@@ -273,9 +273,12 @@ class Ledger:
         """
         made = 0
         while True:
+            # Looked up before what waits: what another process records meanwhile is left for the next start.
+            newest = self._store.run(lambda connection: rejudge.behind(connection, self._judged))
             asked = self._store.run(lambda connection: rejudge.waiting(connection, self._judged))
             if not asked:
-                self._store.write(lambda connection: rejudge.caught_up(connection, self._judged))
+                if newest is not None:
+                    self._store.write(partial(rejudge.caught_up, judged=self._judged, upto=newest))
                 return made
             time = clock.stamp(int(self._now()), self._zone)
             verdicts = self._verdicts([rejudge.stamped(one, time) for _, one in asked])

@@ -40,12 +40,16 @@ def waiting(connection: Connection, judged: str) -> list[tuple[int, Consent]]:
     return [(row.seq, _consent(row.record)) for row in connection.execute(found)]
 
 
-def caught_up(connection: Connection, judged: str) -> None:
-    """Notes that these rules have judged all there is, so that the next start looks at nothing again."""
+def behind(connection: Connection, judged: str) -> int | None:
+    """The newest place in the ledger if the mark of these rules lies before it, else None."""
     newest = connection.scalar(select(func.max(consent.c.seq))) or 0
     done = connection.scalar(select(meta.c.value).where(meta.c.key == mark(judged)))
-    if int(done or 0) < newest:
-        _advance(connection, judged, newest)
+    return newest if int(done or 0) < newest else None
+
+
+def caught_up(connection: Connection, judged: str, upto: int) -> None:
+    """Notes that these rules have judged all there is, so that the next start looks at nothing again."""
+    _advance(connection, judged, upto)
 
 
 def _consent(record: str) -> Consent:

@@ -579,3 +579,15 @@ def test_who_withdraws_while_rows_are_taken_is_in_no_later_batch(opened: Open) -
         cursor = bank.connect(bank.file).execute(sql)
         bank.guard.consents.withdraw_subject(str(everybody[-1][0]))
         assert cursor.fetchall() == everybody[:-1]
+
+
+def test_a_start_with_nothing_to_judge_needs_no_write(bank: Bank) -> None:
+    """A program that holds the database does not keep another process from starting."""
+    bank.guard.close()
+    Guard.load(bank.folder / "guard.yaml").close()
+    holding = sqlite3.connect(bank.file, isolation_level=None)
+    holding.execute("BEGIN IMMEDIATE")
+    try:
+        Guard.load(bank.folder / "guard.yaml").close()
+    finally:
+        holding.close()
