@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import guard_sql
 from guard.context import Acting
@@ -12,17 +13,29 @@ from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Decision
-from guard_dbapi.raw import Raw, Statement
+from guard_dbapi.driver import Driver, Session, Statement
 
 if TYPE_CHECKING:
     from guard_dbapi.connection import GuardedConnection
 
 
+class Column(NamedTuple):
+    """A visible column, as PEP 249 describes one; the guard knows its name only."""
+
+    name: str
+    type_code: None = None
+    display_size: None = None
+    internal_size: None = None
+    precision: None = None
+    scale: None = None
+    null_ok: None = None
+
+
 class GuardedCursor:
     """A PEP 249 cursor.
 
-    `description` names the columns that the caller may see. `rowcount` is -1: how many rows there are is
-    known when the last was released.
+    `description` names the columns that the caller may see. `rowcount` is -1 after a read: how many rows there
+    are is known when the last was released.
     """
 
     __slots__ = (
@@ -32,27 +45,40 @@ class GuardedCursor:
         "_closed",
         "_connection",
         "_description",
+        "_driver",
         "_guard",
-        "_raw",
+        "_name",
         "_rows",
+        "_session",
         "_statement",
         "arraysize",
+        "rowcount",
     )
 
-    rowcount = -1
-
-    def __init__(self, connection: GuardedConnection, raw: Raw, guard: Guard, cache: guard_sql.PlanCache) -> None:
+    def __init__(
+        self,
+        connection: GuardedConnection,
+        session: Session,
+        guard: Guard,
+        cache: guard_sql.PlanCache,
+        behind: Driver,
+        *,
+        name: str | None = None,
+    ) -> None:
         self._connection = connection
-        self._raw = raw
+        self._session = session
         self._guard = guard
         self._cache = cache
+        self._driver = behind
+        self._name = name
         self._batches: Iterator[list[Row]] = iter(())
         self._rows: deque[Row] = deque()
-        self._description: tuple[tuple[Any, ...], ...] | None = None
+        self._description: tuple[Column, ...] | None = None
         self._statement: Statement | None = None
         self._acting: Acting | None = None
         self._closed = False
         self.arraysize = 1
+        self.rowcount = -1
 
     @property
     def connection(self) -> GuardedConnection:
@@ -60,8 +86,13 @@ class GuardedCursor:
         return self._connection
 
     @property
-    def description(self) -> tuple[tuple[Any, ...], ...] | None:
-        """One 7-tuple a visible column, the name first; None before a statement."""
+    def name(self) -> str | None:
+        """The name of a server-side cursor."""
+        return self._name
+
+    @property
+    def description(self) -> tuple[Column, ...] | None:
+        """One 7-tuple a visible column, the name first; None before a statement and after a write."""
         return self._description
 
     @property
@@ -69,15 +100,11 @@ class GuardedCursor:
         """The guarded statement that ran last, without its parameters; None if none did."""
         return None if self._statement is None else self._statement.text
 
-    def execute(self, sql: str, parameters: Any = ()) -> Self:
+    def execute(self, sql: str, parameters: Any = None) -> Self:
         """Decides, rewrites and runs one statement; the first rows are registered and ready when it returns."""
         if self._closed:
             raise Misuse("This cursor is closed; take a new one from the connection.")
-        self._rows.clear()
-        self._batches = iter(())
-        self._description = None
-        self._statement = None
-        self._acting = None
+        self._forget()
         try:
             plan = self._cache.plan(sql)
         except Refused as refused:
@@ -88,14 +115,14 @@ class GuardedCursor:
         raise self._guard.refuse(self._guard.current(), refusal, sql)
 
     def _start(self, plan: guard_sql.Plan, sql: str, parameters: Any) -> None:
-        self._statement = statement = self._raw.statement()
+        self._statement = statement = Statement(self._session, name=self._name)
         columns: tuple[str, ...] = ()
 
         def apply(decision: Decision | None) -> guard_sql.Guarded:
             nonlocal columns
             guarded = self._cache.apply(plan, decision)
             columns = guarded.columns
-            statement.witness = guarded.witness
+            statement.guarded = guarded
             return guarded
 
         if plan.public:
@@ -104,7 +131,7 @@ class GuardedCursor:
             self._acting = self._guard.current()
             self._batches = self._guard.read(self._acting, plan, sql, parameters, statement, apply)
         self._rows.extend(next(self._batches, ()))
-        self._description = tuple((name, None, None, None, None, None, None) for name in columns)
+        self._description = tuple(Column(name) for name in columns)
 
     def _public(self, guarded: guard_sql.Guarded, statement: Statement, parameters: Any) -> Iterator[list[Row]]:
         """A statement on sources without personal data: checked and rewritten, but no activity."""
@@ -142,6 +169,17 @@ class GuardedCursor:
             self._rows.clear()
             raise Refused.own("GUARD-CONTEXT", "It closed before all rows were taken; take them inside it.")
 
+    def _forget(self) -> None:
+        """Nothing of the last statement is left to take."""
+        if self._statement is not None:
+            self._statement.close()
+        self._rows.clear()
+        self._batches = iter(())
+        self._description = None
+        self._statement = None
+        self._acting = None
+        self.rowcount = -1
+
     def __iter__(self) -> Iterator[Row]:
         return iter(self.fetchone, None)
 
@@ -158,8 +196,15 @@ class GuardedCursor:
     def close(self) -> None:
         """Closes it; rows that were not released never are."""
         self._closed = True
-        self._rows.clear()
-        self._batches = iter(())
+        self._forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def _copied(parameters: Any) -> Any:

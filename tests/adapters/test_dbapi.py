@@ -117,7 +117,8 @@ def test_public_tables_need_no_context_and_leave_no_entry(bank: Bank) -> None:
     [
         *("create_function", "create_collation", "create_aggregate", "set_authorizer", "set_trace_callback"),
         *("backup", "serialize", "deserialize", "iterdump", "blobopen", "enable_load_extension", "load_extension"),
-        *("row_factory", "text_factory", "isolation_level", "total_changes", "interrupt", "__dict__"),
+        *("row_factory", "text_factory", "total_changes", "interrupt", "__dict__", "info", "pgconn", "adapters"),
+        *("copy", "notifies", "add_notice_handler", "cursor_factory", "_raw", "pipeline", "xid", "query"),
     ],
 )
 def test_what_is_not_on_the_list_does_not_exist(bank: Bank, name: str) -> None:
@@ -142,7 +143,6 @@ def test_more_than_one_statement_at_once_is_refused(bank: Bank, call: str) -> No
     [
         {"factory": sqlite3.Connection},
         {"detect_types": sqlite3.PARSE_DECLTYPES},
-        {"autocommit": False},
         {"uri": True},
         {"nonsense": 1},
     ],
@@ -155,8 +155,9 @@ def test_a_way_around_is_no_argument(bank: Bank, keywords: dict[str, Any]) -> No
 
 
 def test_another_dialect_is_not_guarded(bank: Bank) -> None:
-    with pytest.raises(Misuse, match="sqlite"):
-        guard_dbapi.wrap(sqlite3.connect, bank.guard, dialect="postgres")
+    for dialect in ("postgres", "mysql"):
+        with pytest.raises(Misuse, match="sqlite"):
+            guard_dbapi.wrap(sqlite3.connect, bank.guard, dialect=dialect)
 
 
 def test_only_the_ledgers_own_database_is_read(bank: Bank, opened: Open, tmp_path: Path) -> None:
@@ -444,7 +445,7 @@ def test_a_table_that_became_a_view_is_refused_by_the_database(opened: Open) -> 
     "sql", ["ATTACH 'x.db' AS x", "PRAGMA user_version", "SELECT * FROM sqlite_schema", "SELECT 1", "BEGIN"]
 )
 def test_what_reaches_the_connection_past_the_adapter_is_refused(bank: Bank, sql: str) -> None:
-    raw: sqlite3.Connection = bank.connect(bank.file)._raw._connection  # type: ignore[assignment]
+    raw: sqlite3.Connection = bank.connect(bank.file)._session._raw  # type: ignore[attr-defined]
     with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
         raw.execute(sql)
 

@@ -1,0 +1,200 @@
+"""The seam between the proxy and the database's own driver: one module a driver stands behind it.
+
+A `Driver` says how a raw connection is made and taken; a `Session` is one that was taken. Whatever reaches the
+raw connection from then on comes through the session, which runs guarded text only, lets the database's own
+parser agree first, and lets no error text of the database out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+
+import guard_sql
+from guard.enforce import Row
+from guard.errors import Misuse, Refused
+from guard.facade import Guard
+from guard.model import Condition, Facts
+
+Take: TypeAlias = Callable[[int], list[Row]]
+"""The next rows of a statement, at most so many, none at the end."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of one text: its rows, and the row id that SQLite gave to what an INSERT wrote last."""
+
+    take: Take
+    lastrowid: int | None = None
+    close: Callable[[], None] = lambda: None
+    """Ends it before its last row."""
+
+
+class Session(Protocol):
+    """A raw connection that was taken into guard. Raises nothing but `Refused` and, for wrong use, `Misuse`."""
+
+    site: guard_sql.Site
+
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        guarded: guard_sql.Guarded,
+        *,
+        name: str | None = None,
+        writes: str | None = None,
+    ) -> Result:
+        """Runs a guarded text, once the database's own parser agrees.
+
+        `name` is that of a server-side cursor; without one the rows are taken into memory, as many as
+        `limits.buffered` lets. `writes` is the source that it writes.
+        """
+        ...
+
+    def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        """For whom of `subjects` the condition holds: a question of the guard's own."""
+        ...
+
+    def writable(self, table: str) -> None:
+        """Refused, GUARD-SQL, where a write on this source would change other tables or run a trigger."""
+
+    def outlives(self, *, writing: bool) -> bool:
+        """Whether the next statement belongs to a transaction that is still open when it ended."""
+        ...
+
+    def begin(self) -> None:
+        """Opens the transaction that the driver would open before this statement, if none is open."""
+
+    def savepoint(self) -> None:
+        """Begins a part of the transaction, or a transaction of its own, that can be undone alone."""
+
+    def settle(self, *, keep: bool) -> None:
+        """Keeps or undoes what happened since the savepoint. What cannot be undone ends with the connection."""
+
+    def end(self, *, commit: bool) -> bool:
+        """Ends the transaction; whether it was committed, which a failed transaction never is."""
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or broke."""
+        ...
+
+    def mode(self, name: str) -> Any:
+        """An attribute of the driver's connection that says how transactions begin; AttributeError if it has none."""
+        ...
+
+    def set_mode(self, name: str, value: Any) -> None:
+        """Sets it; Misuse inside a transaction."""
+
+    def close(self) -> None:
+        """Closes it; later calls are refused."""
+
+
+class Driver(Protocol):
+    """What a driver's module offers."""
+
+    DIALECT: str
+    PERCENT: bool
+    """Whether a statement with parameters is read with `%s` and `%(name)s`."""
+    CLOSES: bool
+    """Whether `with connection:` closes it at the end."""
+
+    def arguments(self, given: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        """Misuse for an argument of connect that opens a way around."""
+
+    def take(self, raw: Any, guard: Guard, site: guard_sql.Site) -> Session:
+        """Takes a raw connection; Misuse where it leads to another database than the ledger's. Closes it then."""
+        ...
+
+
+_MODULES: Final = {"sqlite": "guard_dbapi.sqlite", "postgres": "guard_dbapi.postgres"}
+
+
+def driver(dialect: str) -> Driver:
+    """The driver of a dialect; Misuse where there is none, or where what it stands on is not installed."""
+    name = _MODULES.get(dialect)
+    if name is None:
+        raise Misuse(f"guard_dbapi guards {' and '.join(sorted(_MODULES))}, not {dialect!r}.")
+    try:
+        module: Any = importlib.import_module(name)
+    except ImportError as missing:
+        what = missing.name
+    else:
+        found: Driver = module
+        return found
+    raise Misuse(
+        f"Guarding {dialect} takes {what}, which is not installed: pip install 'personal-data-guard[{dialect}]'."
+    )
+
+
+def site_of(guard: Guard) -> guard_sql.Site:
+    """Where the statements of this guard run."""
+    limits = guard.settings.limits
+    return guard_sql.Site(
+        dialect=guard.settings.database.dialect,
+        holder=guard.settings.holder,
+        schemas=guard.settings.database.schemas,
+        catalogue=guard.release.catalogue,
+        statement=limits.statement,
+        parameters=limits.parameters,
+    )
+
+
+def bounded(rows: Sequence[Row], most: int) -> Sequence[Row]:
+    """The rows, of which one more than `most` was asked for."""
+    if len(rows) > most:
+        raise Refused.own("GUARD-LIMIT", f"More than {most} rows; ask for fewer at once.")
+    return rows
+
+
+class Statement:
+    """One guarded statement on a session: the `Database` and the `Scope` of `guard.drive`."""
+
+    __slots__ = ("_name", "_session", "_writes", "guarded", "lastrowid", "result", "text")
+
+    def __init__(self, session: Session, *, name: str | None = None, writes: str | None = None) -> None:
+        self._session = session
+        self._name = name
+        self._writes = writes
+        self.result = Result(lambda _: [])
+        self.text: str | None = None
+        """The guarded text that ran last, None before."""
+        self.lastrowid: int | None = None
+        self.guarded: guard_sql.Guarded | None = None
+        """What the text that runs next is a form of."""
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """Runs it."""
+        if self.guarded is None:
+            raise Misuse("A statement runs once it is guarded.")
+        self.text = sql
+        self.result = self._session.run(sql, parameters, self.guarded, name=self._name, writes=self._writes)
+        self.lastrowid = self.result.lastrowid
+
+    def fetch(self, size: int) -> list[Row]:
+        """The next rows."""
+        return self.result.take(size)
+
+    def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        """For whom of `subjects` the condition holds."""
+        return self._session.holds(source, condition, subjects, facts)
+
+    def savepoint(self) -> None:
+        """Begins what can be undone alone."""
+        self._session.savepoint()
+
+    def settle(self, keep: bool) -> None:
+        """Keeps or undoes it."""
+        self._session.settle(keep=keep)
+
+    def close(self) -> None:
+        """Rows that were not taken never are."""
+        self.result.close()
