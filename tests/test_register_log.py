@@ -19,6 +19,7 @@ from guard.errors import Refused
 from guard.model import Actor, Recipient
 from guard.register import log as module
 from guard.register.entry import Draft
+from guard.register.reader import entries
 from guard.register.register import Register
 from guard.register.seal import KeyFile
 from guard.register.verify import verify
@@ -115,6 +116,69 @@ def test_processes_share_a_directory_each_with_its_shard(directory):
     assert report.ok
     assert [one.size for one in report.shards] == [30] * 4
     assert set(module.read_checkpoint(directory).shards) == {one.shard for one in report.shards}
+
+
+def test_two_processes_append_while_a_third_reads_and_verifies(directory):
+    """Nothing that they do meanwhile looks like tampering, and what was read once stays."""
+    directory.mkdir()
+    processes = [child(directory, threads=4, each=100) for _ in range(2)]
+    readings = 0
+    noted = verify(directory)
+    while any(process.poll() is None for process in processes):
+        report = verify(directory, noted=noted)
+        assert report.ok, report
+        assert sum(1 for _ in entries(directory)) >= report.size >= noted.size
+        noted = report
+        readings += 1
+    assert readings > 3
+    told = [acknowledged(process.communicate()[0].splitlines(keepends=True)) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    report = verify(directory, noted=noted)
+    assert report.ok
+    assert [len(one) for one in told] == [one.size for one in report.shards] == [400, 400]
+
+
+STEPS = ("open", "fsync", "pwrite", "write", "close")
+
+
+def opens_until(directory: Path, step: int) -> int | None:
+    """The signal that ended a child which opened a shard and was killed before its so-manyth call of the system."""
+    pid = os.fork()
+    if pid == 0:
+        done = 0
+
+        def counted(real):
+            def call(*given, **more):
+                nonlocal done
+                done += 1
+                if done == step:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*given, **more)
+
+            return call
+
+        for name in STEPS:
+            setattr(os, name, counted(getattr(os, name)))
+        try:
+            make(directory).append(DRAFT)
+        finally:
+            os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+
+
+def test_a_kill_while_a_shard_is_opened_looks_like_no_tampering(directory):
+    """At each call of the system between the first and the last of opening it and appending one entry."""
+    KeyFile(directory.parent / "register.key")
+    step = 1
+    while opens_until(directory, step) == signal.SIGKILL:
+        report = verify(directory)
+        assert report.ok, (step, report)
+        step += 1
+    assert step > 15
+    with make(directory) as register:
+        register.append(DRAFT)
+        assert register.verify().ok
 
 
 def test_nothing_is_acknowledged_before_the_disk_has_it(directory, monkeypatch):

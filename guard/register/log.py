@@ -16,7 +16,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -69,15 +69,15 @@ class Log:
         self._broken = False
         self._closed = False
         self._path = directory / f"{self.shard}.jsonl"
-        try:
+        with suppress(OSError):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = _create(self._path, os.O_APPEND)
             self._head = _create(directory / f"{self.shard}.head")
             self._write_head(self._tree)
             _checkpoint(directory, self.shard, self._tree, wait)
             self._inode = os.fstat(self._file).st_ino
-        except OSError:
-            raise Refused.own("GUARD-REGISTER", _FAILED) from None
+            return
+        raise Refused.own("GUARD-REGISTER", _FAILED)  # out here, so that no error of the system is its context
 
     @property
     def size(self) -> int:
@@ -114,10 +114,10 @@ class Log:
             self._closed = True
             os.close(self._file)
             os.close(self._head)
-            try:
+            with suppress(OSError):
                 _checkpoint(self._directory, self.shard, self._tree, self._wait)
-            except OSError:
-                raise Refused.own("GUARD-REGISTER", _FAILED) from None
+                return
+        raise Refused.own("GUARD-REGISTER", _FAILED)
 
     def abandon(self) -> None:
         """In a forked child: lets go of the parent's files, writes nothing."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -59,13 +60,12 @@ class KeyFile:
 
     def open(self, sealed: Sealed, shard: str, salt: str) -> bytes:
         """See `Sealer.open`."""
-        try:
+        if sealed.alg != ALGORITHM or sealed.key != self._id:
+            raise Refused.own("GUARD-REGISTER-KEY", "It was sealed with another key.")
+        with suppress(ValueError, InvalidTag):
             box = b64decode(sealed.box, validate=True)
-            if sealed.alg != ALGORITHM or sealed.key != self._id or len(box) < 28:
-                raise Refused.own("GUARD-REGISTER-KEY", "It was sealed with another key.")
             return self._cipher(shard).decrypt(box[:12], box[12:], _bound(shard, salt))
-        except (ValueError, InvalidTag):
-            raise Refused.own("GUARD-REGISTER-KEY", "The seal is broken.") from None
+        raise Refused.own("GUARD-REGISTER-KEY", "The seal is broken.")
 
     def _cipher(self, shard: str) -> AESGCM:
         derived = self._derived
@@ -94,17 +94,18 @@ def _bound(shard: str, salt: str) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    text = secret = b""
+    shared = False
+    with suppress(OSError, ValueError):
         if not path.exists():
             _make(path)
-        if path.stat().st_mode & 0o077 and os.name == "posix":
-            raise Refused.own("GUARD-REGISTER-KEY", "Others can read its file: set its mode to 0600.")
+        shared = path.stat().st_mode & 0o077 != 0 and os.name == "posix"
         text = path.read_bytes()
         secret = b64decode(text.removeprefix(_MARK).strip(), validate=True)
-    except (OSError, ValueError):
-        raise Refused.own("GUARD-REGISTER-KEY", "Its file cannot be read or made.") from None
+    if shared:
+        raise Refused.own("GUARD-REGISTER-KEY", "Others can read its file: set its mode to 0600.")
     if not text.startswith(_MARK) or len(secret) != 32:
-        raise Refused.own("GUARD-REGISTER-KEY", "Its file is damaged.")
+        raise Refused.own("GUARD-REGISTER-KEY", "Its file is damaged, or cannot be read or made.")
     return secret
 
 

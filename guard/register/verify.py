@@ -3,12 +3,13 @@
 Every line must be the canonical JSON of an entry, numbered without a gap, and the Merkle root over the lines
 must be the one that head and checkpoint keep. So a changed byte, a line dropped, added among others or moved,
 and a log that is missing are found. Entries behind the last head are counted as `unheaded`: the crash of a
-process leaves at most one commit of them. Who can write the directory can rewrite all of it: against that the
-checkpoint has to be signed and kept elsewhere, which is not built yet.
+process leaves at most one commit of them. Who can write the directory can rewrite all of it: that is found by
+whoever noted an earlier report elsewhere. A checkpoint that is signed and kept by others is not built yet.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,8 +52,12 @@ class Report(msgspec.Struct, frozen=True):
         return sum(one.size for one in self.shards)
 
 
-def verify(directory: str | Path) -> Report:
-    """Reads every shard of a register. It may be in use: what is appended meanwhile is not looked at."""
+def verify(directory: str | Path, *, noted: Report | None = None) -> Report:
+    """Reads every shard of a register. It may be in use: what is appended meanwhile is not looked at.
+
+    `noted` is what an earlier reading found, kept where who writes the register cannot reach it: the log must
+    go on from there. Without it another history that is whole in itself passes for this one.
+    """
     where = Path(directory)
     problems: list[str] = []
     try:
@@ -60,32 +65,43 @@ def verify(directory: str | Path) -> Report:
     except (msgspec.MsgspecError, OSError):
         problems.append("checkpoint.json is damaged or cannot be read")
         checkpoint = Checkpoint(v=1, shards={})
+    notes = {one.shard: Head(size=one.size, root=one.root) for one in noted.shards} if noted else {}
     present = set(shards(where))
-    headed = {path.stem for path in where.glob("*.head")}
-    problems += [
-        f"the log of shard {name} is missing" for name in sorted((headed | checkpoint.shards.keys()) - present)
-    ]
+    expected = (
+        {path.stem for path in where.glob("*.head") if path.stat().st_size} | checkpoint.shards.keys() | notes.keys()
+    )
+    problems += [f"the log of shard {name} is missing" for name in sorted(expected - present)]
     return Report(
-        shards=tuple(_verify(where, name, checkpoint.shards.get(name)) for name in sorted(present)),
+        shards=tuple(_shard(where, name, checkpoint.shards.get(name), notes.get(name)) for name in sorted(present)),
         problems=tuple(problems),
     )
 
 
-def _verify(directory: Path, shard: str, point: Head | None) -> ShardReport:
+def _shard(directory: Path, shard: str, point: Head | None, note: Head | None) -> ShardReport:
+    """Verifies a shard; looks again at one that was opened after the checkpoint was read."""
+    report = _verify(directory, shard, point, note)
+    if point is None and report.problems:
+        with suppress(msgspec.MsgspecError, OSError):
+            return _verify(directory, shard, read_checkpoint(directory).shards.get(shard), note)
+    return report
+
+
+def _verify(directory: Path, shard: str, point: Head | None, note: Head | None) -> ShardReport:
     heads: dict[str, Head] = {}
     problems: list[str] = []
-    if point is None:
-        problems.append("the checkpoint does not know this shard")
-    else:
-        heads["checkpoint"] = point
+    opening = False
     try:
         heads["head"] = read_head(directory / f"{shard}.head")
+    except FileNotFoundError:
+        opening = True  # or the head was taken away
     except (msgspec.MsgspecError, OSError):
-        problems.append("its head is missing or damaged")
+        problems.append("its head is damaged or cannot be read")
+    if point is not None:
+        heads["checkpoint"] = point
     tree = Tree()
     torn = 0
     intents: set[int] = set()
-    pending = dict(heads)
+    pending = heads | ({"note": note} if note is not None else {})
     _compare(pending, tree, problems)
     for line, whole in lines(directory / f"{shard}.jsonl"):
         if not whole:
@@ -97,6 +113,11 @@ def _verify(directory: Path, shard: str, point: Head | None) -> ShardReport:
         tree.add(line)
         _compare(pending, tree, problems)
     problems += [f"the {name} counts {head.size} entries, the log has {tree.size}" for name, head in pending.items()]
+    # One that its process is opening, or died in opening, holds nothing: entries come after head and checkpoint.
+    if opening and (point is not None or tree.size):
+        problems.append("its head is missing")
+    if point is None and tree.size:
+        problems.append("the checkpoint does not know this shard")
     return ShardReport(
         shard=shard,
         size=tree.size,
