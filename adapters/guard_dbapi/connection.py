@@ -42,6 +42,12 @@ def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., Guard
     return guarded
 
 
+def connect(guard: Guard, url: str | None = None) -> GuardedConnection:
+    """A guarded connection to the database of guard.yaml, or to another URL of the same database."""
+    dialect = guard.settings.database.dialect
+    return wrap(driver(dialect).connect, guard, dialect=dialect)(url or guard.settings.database.url)
+
+
 class GuardedConnection:
     """A PEP 249 connection whose statements are decided, rewritten and registered."""
 

@@ -12,7 +12,7 @@ from guard.context import Acting
 from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
-from guard.model import Decision
+from guard.model import Decision, Item
 from guard_dbapi.driver import Driver, Session, Statement
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class GuardedCursor:
         "_driver",
         "_guard",
         "_name",
+        "_plan",
         "_rows",
         "_session",
         "_statement",
@@ -75,6 +76,7 @@ class GuardedCursor:
         self._rows: deque[Row] = deque()
         self._description: tuple[Column, ...] | None = None
         self._statement: Statement | None = None
+        self._plan: guard_sql.Plan | None = None
         self._acting: Acting | None = None
         self._closed = False
         self.arraysize = 1
@@ -100,6 +102,16 @@ class GuardedCursor:
         """The guarded statement that ran last, without its parameters; None if none did."""
         return None if self._statement is None else self._statement.text
 
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """What the statement touches, as policy was asked about it; empty where it could not be read."""
+        return () if self._plan is None else self._plan.items
+
+    @property
+    def decision(self) -> Decision | None:
+        """What policy allowed of the statement that ran last, as it was carried out."""
+        return None if self._statement is None else self._statement.decision
+
     def execute(self, sql: str, parameters: Any = None) -> Self:
         """Decides, rewrites and runs one statement; the first rows are registered and ready when it returns."""
         if self._closed:
@@ -110,6 +122,7 @@ class GuardedCursor:
         except Refused as refused:
             refusal = refused
         else:
+            self._plan = plan
             self._start(plan, sql, _copied(parameters))
             return self
         raise self._guard.refuse(self._guard.current(), refusal, sql)
@@ -122,7 +135,7 @@ class GuardedCursor:
             nonlocal columns
             guarded = self._cache.apply(plan, decision)
             columns = guarded.columns
-            statement.guarded = guarded
+            statement.guarded, statement.decision = guarded, decision
             return guarded
 
         if plan.public:
@@ -176,7 +189,7 @@ class GuardedCursor:
         self._rows.clear()
         self._batches = iter(())
         self._description = None
-        self._statement = None
+        self._statement = self._plan = None
         self._acting = None
         self.rowcount = -1
 

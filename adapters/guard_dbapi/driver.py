@@ -17,7 +17,7 @@ import guard_sql
 from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
-from guard.model import Condition, Facts
+from guard.model import Condition, Decision, Facts
 
 Take: TypeAlias = Callable[[int], list[Row]]
 """The next rows of a statement, at most so many, none at the end."""
@@ -64,11 +64,11 @@ class Session(Protocol):
         """Whether the next statement belongs to a transaction that is still open when it ended."""
         ...
 
-    def begin(self) -> None:
-        """Opens the transaction that the driver would open before this statement, if none is open."""
-
     def savepoint(self) -> None:
-        """Begins a part of the transaction, or a transaction of its own, that can be undone alone."""
+        """Begins what can be undone alone: a part of the transaction, which is opened if the driver would open one.
+
+        In autocommit it is a transaction of its own.
+        """
 
     def settle(self, *, keep: bool) -> None:
         """Keeps or undoes what happened since the savepoint. What cannot be undone ends with the connection."""
@@ -109,6 +109,10 @@ class Driver(Protocol):
 
     def arguments(self, given: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         """Misuse for an argument of connect that opens a way around."""
+
+    def connect(self, url: str) -> Any:
+        """A raw connection to the database of a URL, as guard.yaml has it."""
+        ...
 
     def take(self, raw: Any, guard: Guard, site: guard_sql.Site) -> Session:
         """Takes a raw connection; Misuse where it leads to another database than the ledger's. Closes it then."""
@@ -158,7 +162,7 @@ def bounded(rows: Sequence[Row], most: int) -> Sequence[Row]:
 class Statement:
     """One guarded statement on a session: the `Database` and the `Scope` of `guard.drive`."""
 
-    __slots__ = ("_name", "_session", "_writes", "guarded", "lastrowid", "result", "text")
+    __slots__ = ("_name", "_session", "_writes", "decision", "guarded", "lastrowid", "result", "text")
 
     def __init__(self, session: Session, *, name: str | None = None, writes: str | None = None) -> None:
         self._session = session
@@ -168,6 +172,7 @@ class Statement:
         self.text: str | None = None
         """The guarded text that ran last, None before."""
         self.lastrowid: int | None = None
+        self.decision: Decision | None = None
         self.guarded: guard_sql.Guarded | None = None
         """What the text that runs next is a form of."""
 

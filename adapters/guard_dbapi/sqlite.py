@@ -84,6 +84,11 @@ def arguments(given: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         raise Misuse(f"connect takes the database and {', '.join(sorted(_ARGUMENTS))} here, not {names}.")
 
 
+def connect(url: str) -> sqlite3.Connection:
+    """A connection to the file of an SQLite URL."""
+    return sqlite3.connect(url.partition(":///")[2])
+
+
 def take(raw: sqlite3.Connection, guard: Guard, site: guard_sql.Site) -> SqliteSession:
     """Takes a connection; it is closed, and Misuse raised, where it leads to another database than the ledger's."""
     if not isinstance(raw, sqlite3.Connection):
@@ -244,18 +249,15 @@ class SqliteSession:
         """Whether sqlite3 itself would open a transaction before a statement that writes."""
         return not isinstance(getattr(raw, "autocommit", -1), bool) and raw.isolation_level is not None
 
-    def begin(self) -> None:
-        """What sqlite3 would do by itself, done before the savepoint."""
+    def savepoint(self) -> None:
+        """A savepoint, in the transaction that sqlite3 would open by itself; in autocommit it is one of its own."""
 
         def work(raw: sqlite3.Connection) -> None:
             if not raw.in_transaction and self._begins(raw):
                 raw.execute(f"BEGIN {raw.isolation_level}").close()
+            raw.execute(f"SAVEPOINT {_SAVEPOINT}").close()
 
         self.work(work, control)
-
-    def savepoint(self) -> None:
-        """A savepoint; outside a transaction SQLite makes one of it."""
-        self.work(lambda raw: raw.execute(f"SAVEPOINT {_SAVEPOINT}").close(), control)
 
     def settle(self, *, keep: bool) -> None:
         """Releases or undoes it."""

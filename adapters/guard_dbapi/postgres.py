@@ -1,0 +1,318 @@
+"""psycopg 3 behind the seam. PostgreSQL's own parser (`pgparse`) is the witness: it reads every text once.
+
+Texts are executed as they were witnessed, with `$1` for a parameter, so nothing is made of `%` in between.
+The session searches no schema, and what it hears beside rows (notices, notifications) is not listened to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from itertools import islice
+from threading import RLock
+from typing import Any, Final, TypeAlias, TypeVar
+
+import psycopg
+from psycopg.postgres import register_default_adapters
+from psycopg.pq import Conninfo, TransactionStatus
+from psycopg.rows import tuple_row
+
+import guard_sql
+from guard.enforce import Row
+from guard.errors import Misuse, Refused
+from guard.facade import Guard
+from guard.model import Condition, Facts
+from guard_dbapi import talk
+from guard_dbapi.driver import Result, bounded
+from guard_dbapi.talk import SAVEPOINT, Ask, Native, Texts
+from guard_sql.world import quoted
+
+if find_spec("pgparse") is None:
+    raise ImportError("Without its witness no text runs.", name="pgparse")
+
+T = TypeVar("T")
+Connection: TypeAlias = "psycopg.Connection[Any]"
+
+DIALECT: Final = "postgres"
+PERCENT: Final = True
+CLOSES: Final = True
+
+MODES: Final = frozenset({"autocommit", "isolation_level", "read_only", "deferrable"})
+"""How transactions begin."""
+
+_TEXTS: Final = Texts()
+
+_ARGUMENTS: Final = frozenset(one.keyword.decode() for one in Conninfo.get_defaults()) - {"replication"} | {
+    *("conninfo", "autocommit", "prepare_threshold"),
+}
+"""Arguments of psycopg.connect that change nothing guard relies on: what libpq connects with, and these. Not
+`row_factory` (is shown hidden columns), `cursor_factory` or `context` (adapt parameters)."""
+
+
+def arguments(given: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+    """Misuse for an argument of psycopg.connect that is not on the list."""
+    strange = keywords.keys() - _ARGUMENTS
+    if len(given) > 1 or strange:
+        names = ", ".join(sorted(strange)) or "positional arguments after the first"
+        raise Misuse(f"connect takes what libpq connects with, autocommit and prepare_threshold here, not {names}.")
+
+
+def connect(url: str) -> Connection:
+    """A connection to a `postgresql://` URL; SQLAlchemy's form of one names the driver too."""
+    return psycopg.connect(f"postgresql://{url.partition('://')[2]}")
+
+
+def quiet(raw: Any) -> None:
+    """What a connection needs before its first text, sync or async; Misuse where it is none of PostgreSQL."""
+    if raw.pgconn.transaction_status != TransactionStatus.IDLE or raw.info.vendor != "PostgreSQL":
+        raise Misuse("connect has to give a new connection to PostgreSQL, outside a transaction.")
+    # Nobody hears what a trigger says.
+    raw.pgconn.notice_handler = raw.pgconn.notify_handler = None
+    # The driver's own adapters, whatever the program registered: a parameter arrives as it was checked.
+    register_default_adapters(raw)
+
+
+def take(raw: Connection, guard: Guard, site: guard_sql.Site) -> PostgresSession:
+    """Takes a connection; it is closed, and Misuse raised, where it leads to another database than the ledger's."""
+    if not isinstance(raw, psycopg.Connection):
+        raise Misuse("wrap takes the connect function of psycopg 3 for dialect 'postgres'.")
+    session = PostgresSession(raw, site, guard.settings.limits.buffered)
+    try:
+        session.prepare(guard)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def why(raw: Any, error: Exception) -> str | None:
+    """What may be said of a failure."""
+    if raw.closed or raw.pgconn.transaction_status == TransactionStatus.UNKNOWN:
+        return talk.LOST
+    return talk.words(error.sqlstate if isinstance(error, psycopg.Error) else None)
+
+
+def declared(name: str, text: Native) -> Native:
+    """A cursor of the server for this text."""
+    return Native(f"DECLARE {portal(name)} NO SCROLL CURSOR FOR {text.sql}", text.names)
+
+
+def portal(name: str) -> str:
+    """The name of a server-side cursor in SQL text."""
+    if not isinstance(name, str) or "\0" in name or not 1 <= len(name.encode(errors="replace")) <= 63:
+        raise Misuse("The name of a cursor has 1 to 63 bytes.")
+    return quoted(name)
+
+
+class PostgresSession:
+    """A connection of psycopg. Safe between threads, as psycopg's is."""
+
+    def __init__(self, raw: Connection, site: guard_sql.Site, most: int) -> None:
+        self._raw: Connection | None = raw
+        self.site = site
+        self._most = most
+        self._lock = RLock()
+        self._written: set[str] = set()
+        self._era = 0
+        """How many transactions have ended: a cursor of the server is of one of them."""
+        self._cursor: psycopg.RawCursor[Row] | None = None
+        """One for all texts: their rows are taken out of it at once."""
+        self._alone = False
+        """Whether the open transaction is a savepoint's own, in autocommit."""
+
+    def work(self, work: Callable[[Connection], T]) -> T:
+        """Does the work; a failure comes out as a refusal without its text, raised outside the handler.
+
+        `raise … from None` would still keep the original in `__context__`, with hidden values in its message.
+        """
+        with self._lock:
+            raw = self._raw
+            if raw is None:
+                raise Refused.own("GUARD-DATABASE", talk.CLOSED)
+            try:
+                return work(raw)
+            except Exception as error:  # noqa: BLE001 -- what fails to load a value may repeat it, whatever it raises
+                detail = why(raw, error)
+        raise Refused.own("GUARD-DATABASE", detail)
+
+    def prepare(self, guard: Guard) -> None:
+        """Pins the session's settings, for good: outside a transaction, which could be rolled back."""
+        raw = self._raw
+        if raw is None:
+            return
+        quiet(raw)
+        autocommit = raw.autocommit
+        self.work(lambda raw: setattr(raw, "autocommit", True))
+        self._talk(talk.taken(guard, self.site))
+        self.work(lambda raw: setattr(raw, "autocommit", autocommit))
+
+    def _talk(self, talking: talk.Talk) -> None:
+        """Walks an exchange."""
+        try:
+            ask = next(talking)
+            while True:
+                ask = talking.send(self._asked(ask))
+        except StopIteration:
+            return
+
+    def _asked(self, ask: Ask) -> list[Row]:
+        return self._rows(ask.sql, ask.parameters)
+
+    def _rows(self, sql: str, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+        """The rows of one text with `$1` …, at most so many."""
+        return self.work(lambda raw: self._all(raw, sql, values, most))
+
+    def _all(self, raw: Connection, sql: str, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+        cursor = self._cursor
+        if cursor is None:
+            cursor = self._cursor = psycopg.RawCursor(raw, row_factory=tuple_row)
+        cursor.execute(sql.encode(), values)
+        if cursor.description is None:
+            return []
+        return cursor.fetchall() if most is None else cursor.fetchmany(most)
+
+    # --- Statements ---
+
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        guarded: guard_sql.Guarded,
+        *,
+        name: str | None = None,
+        writes: str | None = None,  # noqa: ARG002 -- the text was witnessed as the write that it is
+    ) -> Result:
+        """Runs it; without a name its rows are taken into memory."""
+        text = _TEXTS.of(sql, guarded)
+        values, most = text.values(parameters), self._most
+        if name is not None:
+            return self._declared(name, text, values)
+        left = iter(bounded(self._rows(text.sql, values, most + 1), most))
+        return Result(lambda size: list(islice(left, size)))
+
+    def _declared(self, name: str, text: Native, values: list[Any]) -> Result:
+        made = declared(name, text)
+        if self.mode("autocommit") and not self.in_transaction:
+            raise Misuse("A named cursor lives in a transaction; this connection is in autocommit.")
+        self._rows(made.sql, values)
+        era, ended = self._era, False
+
+        def fetch(size: int) -> list[Row]:
+            nonlocal ended
+            if era != self._era:
+                raise Refused.own("GUARD-DATABASE", "The transaction of this cursor has ended.")
+            if ended:
+                return []
+            rows = self._rows(f"FETCH FORWARD {int(size)} FROM {portal(name)}")
+            ended = not rows
+            if ended:
+                self._rows(f"CLOSE {portal(name)}")
+            return rows
+
+        def close() -> None:
+            nonlocal ended
+            raw = self._raw
+            if ended or era != self._era or raw is None:
+                return
+            ended = True
+            if raw.pgconn.transaction_status == TransactionStatus.INTRANS:
+                self._rows(f"CLOSE {portal(name)}")
+
+        return Result(fetch, close=close)
+
+    def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        """For whom of `subjects` the condition holds."""
+        sql, parameters = guard_sql.holds(self.site, source, condition, subjects, facts)
+        text = talk.native(sql)
+        rows = self._rows(text.sql, text.values(parameters))
+        return {key for (key,) in rows}
+
+    def writable(self, source: str) -> None:
+        """Asks once for the triggers, rules and foreign keys of the table that this source is."""
+        if source not in self._written:
+            self._talk(talk.effects(self.site, source))
+            self._written.add(source)
+
+    # --- Transactions ---
+
+    def outlives(self, *, writing: bool) -> bool:  # noqa: ARG002 -- a read begins a transaction too
+        """Every statement opens a transaction, unless in autocommit."""
+        raw = self._raw
+        return raw is not None and (not raw.autocommit or self.in_transaction)
+
+    def savepoint(self) -> None:
+        """A savepoint; in autocommit a transaction of its own."""
+
+        def work(raw: Connection) -> None:
+            self._alone = raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE
+            self._all(raw, "BEGIN" if self._alone else f"SAVEPOINT {SAVEPOINT}")
+
+        self.work(work)
+
+    def settle(self, *, keep: bool) -> None:
+        """Releases or undoes it."""
+
+        def work(raw: Connection) -> None:
+            if raw.pgconn.transaction_status == TransactionStatus.IDLE:
+                return  # undone by PostgreSQL itself
+            if self._alone:
+                self._all(raw, "COMMIT" if keep else "ROLLBACK")
+                return
+            if not keep:
+                self._all(raw, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+            self._all(raw, f"RELEASE SAVEPOINT {SAVEPOINT}")
+
+        try:
+            self.work(work)
+        except Refused as refused:
+            refusal = refused
+        else:
+            return
+        if not keep:
+            self.close()  # the database undoes it
+        raise refusal
+
+    def end(self, *, commit: bool) -> bool:
+        """Ends the transaction. PostgreSQL answers the COMMIT of a failed transaction by rolling it back."""
+        raw = self._raw
+        whole = raw is not None and raw.pgconn.transaction_status != TransactionStatus.INERROR
+        self._era += 1
+        self.work(lambda raw: raw.commit() if commit else raw.rollback())
+        return commit and whole
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        raw = self._raw
+        return raw is not None and raw.pgconn.transaction_status not in _NO_TRANSACTION
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or broke."""
+        return self._raw is None or self._raw.closed
+
+    def mode(self, name: str) -> Any:
+        """An attribute in `MODES`."""
+        if name not in MODES:
+            raise AttributeError(name)
+        if self._raw is None:
+            raise Misuse(talk.CLOSED)
+        return getattr(self._raw, name)
+
+    def set_mode(self, name: str, value: Any) -> None:
+        """Sets one of them outside a transaction."""
+        self.mode(name)
+        if self.in_transaction:
+            raise Misuse(f"{name} is set outside a transaction; commit or roll back before.")
+        self.work(lambda raw: setattr(raw, name, value))
+
+    def close(self) -> None:
+        """Closes it."""
+        with self._lock:
+            raw, self._raw = self._raw, None
+            self._era += 1
+        if raw is not None:
+            raw.close()
+
+
+_NO_TRANSACTION: Final = frozenset({TransactionStatus.IDLE, TransactionStatus.UNKNOWN})

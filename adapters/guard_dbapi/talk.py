@@ -1,0 +1,185 @@
+"""What is said to PostgreSQL, without I/O: the questions of the guard's own, and the texts that carry statements.
+
+A multi-step exchange is a generator: it yields an `Ask` and is sent its rows. The synchronous and the
+asynchronous session walk the same ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+import guard_sql
+from guard.enforce import Row
+from guard.errors import Misuse, Refused
+from guard.facade import Guard
+from guard_sql import witness_postgres
+
+PINNED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # No schema of the application's is searched, and temporary objects come last: by default they come first.
+        "search_path": "pg_catalog, pg_temp",
+        "client_encoding": "UTF8",
+        "standard_conforming_strings": "on",
+        "transform_null_equals": "off",
+        "DateStyle": "ISO, YMD",
+        "IntervalStyle": "postgres",
+        "bytea_output": "hex",
+        "extra_float_digits": "1",
+        "client_min_messages": "error",
+    }
+)
+"""Settings of the session that change how a text is read, or what a value looks like as text."""
+
+SAVEPOINT: Final = "guard_part"
+
+_KINDS: Final = frozenset({"r", "p"})
+"""What pg_class calls an ordinary table and one in partitions."""
+
+
+class Ask(NamedTuple):
+    """A question of the guard's own, with its parameters as `$1`, `$2` …; sent back: its rows."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+Talk: TypeAlias = Generator[Ask, list[Row], None]
+
+
+class Native(NamedTuple):
+    """A text as PostgreSQL itself reads it, and the names of what stands at `$1`, `$2` …"""
+
+    sql: str
+    names: tuple[str, ...]
+
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The parameters in their order."""
+        return [parameters[name] for name in self.names]
+
+
+_PLACE: Final = re.compile(r"%(?:\((\w+)\)s|%)?", re.ASCII)
+
+
+def native(sql: str) -> Native:
+    """A text with `%(name)s` and `%%` as one with `$1` and `%`; refused where it holds another `%`."""
+    places: dict[str, str] = {}
+
+    def put(found: re.Match[str]) -> str:
+        name = found[1]
+        if name is not None:
+            return places.setdefault(name, f"${len(places) + 1}")
+        if found[0] != "%%":
+            raise Refused.own("GUARD-WITNESS")
+        return "%"
+
+    return Native(_PLACE.sub(put, sql), tuple(places)) if "%" in sql else Native(sql, ())
+
+
+class Texts:
+    """The native texts of guarded statements, each of which PostgreSQL's own parser has read once."""
+
+    def __init__(self) -> None:
+        self._met: WeakKeyDictionary[guard_sql.Guarded, dict[str, Native]] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def of(self, sql: str, guarded: guard_sql.Guarded) -> Native:
+        """The native form of one of its texts. GUARD-WITNESS where the parser reads another statement."""
+        with self._lock:
+            known = self._met.get(guarded)
+        if known is not None and (found := known.get(sql)) is not None:
+            return found
+        made = native(sql)
+        witness_postgres.check(made.sql, guarded.expected)
+        with self._lock:
+            self._met.setdefault(guarded, {})[sql] = made
+        return made
+
+
+# --- Taking a connection --------------------------------------------------------------------------
+
+
+def taken(guard: Guard, site: guard_sql.Site) -> Talk:
+    """Pins what the session reads texts by, and checks that it is the ledger's database with its tables."""
+    calls = ", ".join(f"pg_catalog.set_config(${2 * n + 1}, ${2 * n + 2}, false)" for n in range(len(PINNED)))
+    (found,) = yield Ask(f"SELECT {calls}", tuple(text for pair in PINNED.items() for text in pair))
+    if tuple(found) != tuple(PINNED.values()):
+        raise Misuse("The session's settings cannot be pinned; connect to PostgreSQL itself.")
+    yield from _same_database(guard)
+    kinds = (
+        "SELECT n.nspname, c.relname, c.relkind::text FROM pg_catalog.pg_class c"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ANY($1::text[])"
+    )
+    rows = yield Ask(kinds, (list(site.world.schemas),))
+    strange = {(schema, name) for schema, name, kind in rows if kind not in _KINDS}
+    catalogue = guard.release.catalogue
+    for source in (*catalogue.sources, *catalogue.public):
+        table = site.world.source(source)
+        if table is not None and (table.schema, table.name) in strange:
+            raise Misuse(f"{source} is no table in the database; catalogue the tables that it shows.")
+
+
+def _same_database(guard: Guard) -> Talk:
+    """Grants and rows must be of one snapshot: this is the ledger's very database, not a copy of it with its mark."""
+    rows = yield Ask(IDENTITY)
+    if not rows or rows[0][0] != guard.consents.identity():
+        raise Misuse(
+            "This connection leads to another database than the consent ledger's (database.url in guard.yaml)."
+        )
+
+
+IDENTITY: Final = "SELECT value FROM guard.guard_meta WHERE key = 'instance'"
+
+
+# --- Before a write -------------------------------------------------------------------------------
+
+_EFFECTS: Final = """\
+WITH RECURSIVE part(oid) AS (
+  SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = $1 AND c.relname = $2
+  UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN part ON i.inhparent = part.oid)
+SELECT 'trigger', t.tgname::text FROM pg_catalog.pg_trigger t JOIN part ON t.tgrelid = part.oid
+ WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+UNION ALL SELECT 'rule', r.rulename::text FROM pg_catalog.pg_rewrite r JOIN part ON r.ev_class = part.oid
+UNION ALL SELECT 'key', o.relname::text FROM pg_catalog.pg_constraint k JOIN part ON k.confrelid = part.oid
+ JOIN pg_catalog.pg_class o ON o.oid = k.conrelid
+ WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))"""
+
+
+def effects(site: guard_sql.Site, source: str) -> Talk:
+    """Refuses a write on a table where it would change other rows than it names."""
+    table = site.world.source(source)
+    if table is None:
+        return
+    rows = yield Ask(_EFFECTS, (table.schema, table.name))
+    for kind, name in rows:
+        if kind == "key":
+            raise Refused.own("GUARD-SQL", f"A write on {table.name} may change rows of {name}, by a foreign key.")
+        raise Refused.own("GUARD-SQL", f"Table {table.name} has a {kind}; what it changes cannot be decided.")
+
+
+# --- Failures -------------------------------------------------------------------------------------
+
+_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "40001": "It collided with another transaction; run the transaction again.",
+        "40P01": "It collided with another transaction; run the transaction again.",
+        "55P03": "Another transaction holds a lock that it needs.",
+        "57014": "It was cancelled, or took too long.",
+        "25P02": "The transaction failed before; roll it back.",
+        "25006": "The transaction is read only.",
+    }
+)
+"""What an error of PostgreSQL may tell, by its SQLSTATE: nothing that depends on a stored value."""
+
+LOST: Final = "The connection is lost."
+CLOSED: Final = "The connection is closed."
+
+
+def words(sqlstate: str | None) -> str | None:
+    """What to say about a failure."""
+    return _WORDS.get(sqlstate or "")
