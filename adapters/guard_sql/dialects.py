@@ -10,6 +10,9 @@ value. So no `abs` (it fails on the smallest integer), no JSON functions, no `re
 longest string); what `trim` takes off and the pattern of LIKE are bounded constants, since both fail when they
 are long. `sum` can overflow, but aggregates run after the filter. A test runs everything that is listed over
 values at SQLite's limits.
+
+Nearly everything of PostgreSQL can fail, and `fallible` says what stays outside a template. Listed there are
+functions that read nothing but their arguments, neither the server nor the session.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ import sqlglot
 from sqlglot import exp
 
 from guard.errors import Misuse
+from guard_sql.forms import Forms
+from guard_sql.forms_postgres import Postgres
+from guard_sql.forms_sqlite import Sqlite
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,9 @@ class Dialect:
     ledger: str
     """The schema of the consent ledger's tables."""
     schemas_hidden: frozenset[str]
-    """Schemas of the session itself, which could shadow a table of the database."""
+    """Schemas that hold no table of the application's: the session's own, the server's, the ledger's."""
+    forms: Forms
+    """What the guard itself writes."""
 
     @cached_property
     def engine(self) -> sqlglot.Dialect:
@@ -100,9 +108,65 @@ SQLITE: Final = Dialect(
     reserved=("sqlite_", "guard_", "pragma_"),
     ledger="main",
     schemas_hidden=frozenset({"temp"}),
+    forms=Sqlite(),
 )
 
-_DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({"sqlite": SQLITE})
+POSTGRES: Final = Dialect(
+    name="postgres",
+    functions=MappingProxyType(
+        {
+            exp.Lower: _THIS,
+            exp.Upper: _THIS,
+            exp.Length: _THIS,
+            exp.Coalesce: frozenset({"this", "expressions"}),
+            exp.Nullif: frozenset({"this", "expression"}),
+            exp.Substring: frozenset({"this", "start", "length"}),
+            exp.Trim: frozenset({"this", "expression", "position"}),
+            exp.Round: frozenset({"this", "decimals"}),
+            exp.Abs: _THIS,
+            exp.Ceil: _THIS,
+            exp.Floor: _THIS,
+            exp.StrPosition: frozenset({"this", "substr"}),
+        }
+    ),
+    aggregates=MappingProxyType(
+        {
+            exp.Count: frozenset({"this", "big_int"}),
+            exp.Sum: _THIS,
+            exp.Avg: _THIS,
+            exp.Min: _THIS,
+            exp.Max: _THIS,
+            exp.LogicalAnd: _THIS,
+            exp.LogicalOr: _THIS,
+        }
+    ),
+    unnamed=MappingProxyType({}),
+    casts=frozenset(
+        {
+            *(exp.DType.TEXT, exp.DType.VARCHAR, exp.DType.BOOLEAN),
+            *(exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.DECIMAL, exp.DType.DOUBLE),
+            *(exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ),
+        }
+    ),
+    nulls=MappingProxyType(
+        {
+            "text": exp.DType.TEXT,
+            "date": exp.DType.DATE,
+            "timestamp": exp.DType.TIMESTAMP,
+            "json": exp.DType.JSONB,
+            "integer": exp.DType.BIGINT,
+            "boolean": exp.DType.BOOLEAN,
+            "number": exp.DType.DECIMAL,
+            "binary": exp.DType.VARBINARY,
+        }
+    ),
+    reserved=("pg_", "guard_", "information_schema"),
+    ledger="guard",
+    schemas_hidden=frozenset({"pg_temp", "pg_catalog", "pg_toast", "information_schema", "guard"}),
+    forms=Postgres(),
+)
+
+_DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({"sqlite": SQLITE, "postgres": POSTGRES})
 
 
 def dialect_of(name: str) -> Dialect:
