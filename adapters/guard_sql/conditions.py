@@ -6,9 +6,9 @@ named `g_…`, bound from `model.Facts`; what the policy wrote (categories, lega
 stands in the text, since the text is cached by the decision.
 
 Three habits keep the text sound. Every table is qualified by its schema, so that no temporary table stands
-in. Keys compare as canonical text in binary collation: a column's own collation or affinity never makes
-two persons one; the native comparison beside it is there for the index alone and can only narrow. And no
-expression can fail over a value, since the planner may run it before any filter.
+in. Keys compare as canonical text, byte by byte: a column's own collation or type never makes two persons one;
+the native comparison beside it is there for the index alone and can only narrow. And no expression can fail over
+a value, since the planner may run it before any filter. How a database writes all that is in its `Forms`.
 
 A row has the persons of its subject columns. A grant is asked for every person of the row, and one that the
 actor recorded is none to him; a relation and `self` speak of the row's first subject, the person that the row
@@ -36,19 +36,14 @@ from guard.model import (
     Facts,
     GrantCondition,
     RelationCondition,
-    Scalar,
     SelfCondition,
 )
 from guard.periods import Period
+from guard_sql.forms import incomparable, number
 from guard_sql.world import Table, World, quoted
 
 ROW: Final = "t"
 """The alias of the guarded row in a template."""
-
-_OPERATORS: Final[Mapping[str, str]] = MappingProxyType(
-    {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-)
-_LARGEST: Final = 2**63 - 1
 
 _AGO: Final = "g_ago_"
 
@@ -74,21 +69,13 @@ def value(name: str, facts: Facts) -> str | int | None:
     return _FACTS[name](facts)
 
 
-def number(key: str) -> int | None:
-    """A key as the integer of which it is the canonical text, or None."""
-    digits = key.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or (digits[0] == "0" and key != "0") or len(digits) > 19:
-        return None
-    made = int(key)
-    return made if -_LARGEST - 1 <= made <= _LARGEST else None
-
-
 class Conditions(ABC):
     """Compiles conditions; collects the parameters and tables that they need."""
 
     def __init__(self, entry: Source, world: World) -> None:
         self._entry = entry
         self._world = world
+        self._forms: Final = world.dialect.forms
         self.parameters: set[str] = set()
         self.tables: set[tuple[str, str]] = set()
 
@@ -96,9 +83,9 @@ class Conditions(ABC):
         """The condition as an expression; it is never true where something that it needs is NULL."""
         match condition:
             case AllCondition():
-                return self._junction(" AND ", condition.conditions, "1 = 1")
+                return self._junction(" AND ", condition.conditions, empty=True)
             case AnyCondition():
-                return self._junction(" OR ", condition.conditions, "1 = 0")
+                return self._junction(" OR ", condition.conditions, empty=False)
             case GrantCondition():
                 return self.grant(condition)
             case RelationCondition():
@@ -126,37 +113,40 @@ class Conditions(ABC):
     def fact(self, condition: FactCondition) -> str:
         """A named fact compares as asked."""
 
-    def _junction(self, joint: str, parts: tuple[Condition, ...], empty: str) -> str:
-        return "(" + joint.join(self.sql(part) for part in parts) + ")" if parts else f"({empty})"
+    def _junction(self, joint: str, parts: tuple[Condition, ...], *, empty: bool) -> str:
+        made = joint.join(self.sql(part) for part in parts) if parts else self._forms.constant(holds=empty)
+        return f"({made})"
 
     def parameter(self, name: str) -> str:
         """A parameter of the guard's, as it stands in the text."""
         self.parameters.add(name)
-        return f":{name}"
+        return self._forms.parameter(name)
 
     def granted(self, condition: GrantCondition, person: str) -> str:
         """The person, by an exact expression, has a grant as the condition asks for it."""
-        grants = self._of_ledger("guard_grant")
+        grants, same = self._of_ledger("guard_grant"), self._same
         if condition.ended:
             return self._ended(condition, person, grants)
-        covered = f"s.scope = g.scope AND s.operation = {self.parameter('g_operation')}"
+        covered = [same("s.scope", "g.scope"), same("s.operation", self.parameter("g_operation"))]
         if condition.category is not None:
-            covered += f" AND s.category = {text(condition.category)}"
+            covered.append(same("s.category", self._forms.literal(condition.category)))
         asked = [
-            f"g.subject = {person}",
-            f"g.purpose = {self.parameter('g_purpose')}",
-            f"g.recipient = {self.parameter('g_recipient')}",
-            f"g.judged = {self.parameter('g_judged')}",
+            same("g.subject", person),
+            same("g.purpose", self.parameter("g_purpose")),
+            same("g.recipient", self.parameter("g_recipient")),
+            same("g.judged", self.parameter("g_judged")),
             self._live(),
-            f"g.recorder <> {self.parameter('g_actor')}",
-            f"EXISTS (SELECT 1 FROM {self._of_ledger('guard_scope')} AS s WHERE {covered})",
-            *_quality(condition),
+            self._forms.binary("g.recorder", "ne", self.parameter("g_actor")),
+            f"EXISTS (SELECT 1 FROM {self._of_ledger('guard_scope')} AS s WHERE {' AND '.join(covered)})",
+            *self._quality(condition),
         ]
         return f"EXISTS (SELECT 1 FROM {grants} AS g WHERE {' AND '.join(asked)})"
 
     def _live(self) -> str:
-        now = self.parameter("g_now")
-        return f"g.valid_from <= {now} AND g.valid_until > {now} AND g.withdrawn_at IS NULL"
+        now, binary = self.parameter("g_now"), self._forms.binary
+        return (
+            f"{binary('g.valid_from', 'le', now)} AND {binary('g.valid_until', 'gt', now)} AND g.withdrawn_at IS NULL"
+        )
 
     def _ended(self, condition: GrantCondition, person: str, grants: str) -> str:
         """A grant of the person has ended, and none is live, for whatever purpose or recipient.
@@ -164,12 +154,25 @@ class Conditions(ABC):
         Who deletes acts for a purpose that nobody consented to; what counts is that nothing holds the data any
         more. A grant of other rules that still runs keeps them, too.
         """
-        over = f"(g.withdrawn_at IS NOT NULL OR g.valid_until <= {self.parameter('g_now')})"
-        mine = f"SELECT 1 FROM {grants} AS g WHERE g.subject = {person}"
-        asked = " AND ".join([over, *_quality(condition)])
+        expired = self._forms.binary("g.valid_until", "le", self.parameter("g_now"))
+        mine = f"SELECT 1 FROM {grants} AS g WHERE {self._same('g.subject', person)}"
+        asked = " AND ".join([f"(g.withdrawn_at IS NOT NULL OR {expired})", *self._quality(condition)])
         return f"(EXISTS ({mine} AND {asked}) AND NOT EXISTS ({mine} AND {self._live()}))"
 
-    def related(self, condition: RelationCondition, person: str, native: Callable[[str], str]) -> str:
+    def _quality(self, condition: GrantCondition) -> list[str]:
+        """What is asked of the consent behind the grant `g`."""
+        asked = []
+        if condition.separate:
+            asked.append(self._same("g.separate", "1"))
+        if condition.written:
+            asked.append(self._same("g.written", "1"))
+        if condition.assurance != "asserted":
+            asked.append(self._forms.binary("g.assurance", "ge", str(ASSURANCE.index(condition.assurance))))
+        if condition.basis:
+            asked.append(self._forms.among("g.basis", [self._forms.literal(basis) for basis in condition.basis]))
+        return asked
+
+    def related(self, condition: RelationCondition, person: str, native: Callable[[str], str | None]) -> str:
         """The actor stands in the relation to the person, by an exact expression.
 
         `native` gives the person for a comparison in the type of the relation's own column, for its index.
@@ -179,15 +182,29 @@ class Conditions(ABC):
         if relation is None or target is None:
             raise Refused.own("GUARD-DECISION-NAME", f"The relation {condition.name} has no table in this database.")
         self.tables.add((target.schema, target.name))
-        subject, actor, by = _of("r", relation.subject), _of("r", relation.actor), self.parameter("g_actor")
-        asked = [
-            f"{subject} = {native(target.types[relation.subject])}",
-            f"{exact(subject)} = {person}",
-            f"{actor} = {by}",
-            f"{exact(actor)} = {by}",
+        of_type = target.types[relation.subject]
+        subject, by_index = _of("r", relation.subject), native(of_type)
+        asked = [] if by_index is None else [self._same(subject, by_index)]
+        asked += [
+            self._same(self._forms.exact(subject, of_type), person),
+            *self._named(_of("r", relation.actor), target.types[relation.actor], "g_actor"),
         ]
-        asked += [_compare(_of("r", column), "eq", wanted) for column, wanted in relation.where.items()]
+        asked += [
+            self._forms.compare(_of("r", column), "eq", wanted, target.types[column])
+            for column, wanted in relation.where.items()
+        ]
         return f"EXISTS (SELECT 1 FROM {target.sql} AS r WHERE {' AND '.join(asked)})"
+
+    def _named(self, place: str, field_type: str, parameter: str) -> tuple[str, str]:
+        """The column is the person of a parameter: natively for the index, and exactly."""
+        native = parameter + "_number" if field_type == "integer" else parameter
+        return (
+            self._same(place, self.parameter(native)),
+            self._same(self._forms.exact(place, field_type), self.parameter(parameter)),
+        )
+
+    def _same(self, left: str, right: str) -> str:
+        return self._forms.binary(left, "eq", right)
 
     def _of_ledger(self, name: str) -> str:
         schema = self._world.dialect.ledger
@@ -205,10 +222,10 @@ class Rows(Conditions):
         self.tables.add((table.schema, table.name))
 
     def present(self) -> str:
-        """Every person that the row must be about is named, by text or an integer: else it is hidden."""
+        """Every person that the row must be about is named: else it is hidden."""
         parts = []
         for column, optional in self._subjects:
-            named = f"typeof({_of(ROW, column)}) IN ('integer', 'text')"
+            named = self._forms.present(_of(ROW, column), self._table.types[column])
             parts.append(f"({_of(ROW, column)} IS NULL OR {named})" if optional else named)
         return " AND ".join(parts)
 
@@ -221,86 +238,47 @@ class Rows(Conditions):
         made = []
         for column, optional in self._subjects:
             place = _of(ROW, column)
-            granted = self.granted(condition, exact(place))
+            granted = self.granted(condition, self._forms.exact(place, self._table.types[column]))
             made.append(f"({place} IS NULL OR {granted})" if optional else granted)
         return "(" + " AND ".join(made) + ")"
 
     def relation(self, condition: RelationCondition) -> str:
         """The actor stands in the relation to the row's first subject."""
-        place = _of(ROW, self._subjects[0][0])
-        return self.related(condition, exact(place), lambda _: place)
+        column = self._subjects[0][0]
+        place, of_type = _of(ROW, column), self._table.types[column]
+        return self.related(
+            condition, self._forms.exact(place, of_type), lambda wanted: self._forms.native(place, of_type, wanted)
+        )
 
     def self(self) -> str:
         """The actor is the row's first subject."""
         return self._is(self._subjects[0][0], "g_actor")
 
     def _is(self, column: str, parameter: str) -> str:
-        """The column is the person of a parameter: natively for the index, and exactly."""
-        native = parameter + "_number" if self._table.types[column] == "integer" else parameter
-        place = _of(ROW, column)
-        return f"({place} = {self.parameter(native)} AND {exact(place)} = {self.parameter(parameter)})"
+        return f"({' AND '.join(self._named(_of(ROW, column), self._table.types[column], parameter))})"
 
     def fact(self, condition: FactCondition) -> str:
         """A column of the row compares with a value, or its day with a day that is bound."""
         column = self._entry.facts.get(condition.name)
         if column is None:
             raise Refused.own("GUARD-DECISION-NAME", f"The fact {condition.name} is not in the catalogue.")
-        place = _of(ROW, column)
+        place, of_type = _of(ROW, column), self._table.types[column]
         if condition.ago is not None:
-            made = self._ago(condition, place, self._table.types[column])
+            made = self._ago(condition, place, of_type)
         elif condition.value is not None:
-            made = _compare(place, condition.operator, condition.value)
+            made = self._forms.compare(place, condition.operator, condition.value, of_type)
         else:
-            raise Refused.own("GUARD-DECISION-CONDITION")
+            raise incomparable()
         return f"({place} IS NULL OR {made})" if condition.or_absent else made
 
     def _ago(self, condition: FactCondition, place: str, field_type: str) -> str:
-        """Compares the day of a date or timestamp with a day bound by the guard. What is no ISO date is hidden."""
+        """Compares the day of a date or timestamp with a day bound by the guard."""
         if field_type not in ("date", "timestamp"):
             raise Refused.own("GUARD-DECISION-CONDITION", f"The fact {condition.name} is not a date.")
-        day = self.parameter(_AGO + (condition.ago or ""))
-        form = "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]" + ("'" if field_type == "date" else "*'")
-        return (
-            f"(typeof({place}) = 'text' AND {place} GLOB {form} "
-            f"AND substr({place}, 1, 10) {_OPERATORS[condition.operator]} {day})"
-        )
-
-
-def _quality(condition: GrantCondition) -> list[str]:
-    """What is asked of the consent behind the grant `g`."""
-    asked = []
-    if condition.separate:
-        asked.append("g.separate = 1")
-    if condition.written:
-        asked.append("g.written = 1")
-    if condition.assurance != "asserted":
-        asked.append(f"g.assurance >= {ASSURANCE.index(condition.assurance)}")
-    if condition.basis:
-        asked.append(f"g.basis IN ({', '.join(text(basis) for basis in condition.basis)})")
-    return asked
-
-
-def exact(place: str) -> str:
-    """A column as canonical text that compares byte by byte. A cast alone would keep the column's collation."""
-    return f"CAST({place} AS TEXT) COLLATE BINARY"
-
-
-def text(literal: str) -> str:
-    """A text literal. A NUL would end SQLite's reading of the statement."""
-    if "\0" in literal:
-        raise Refused.own("GUARD-DECISION-CONDITION")
-    return "'" + literal.replace("'", "''") + "'"
+        name = _AGO + (condition.ago or "")
+        self.parameters.add(name)
+        return self._forms.day(place, condition.operator, name, field_type)
 
 
 def _of(alias: str, column: str) -> str:
     return f"{alias}.{quoted(column)}"
-
-
-def _compare(place: str, operator: str, wanted: Scalar) -> str:
-    """The column has the value's own kind and compares with it: in SQLite any text is above any number."""
-    sign = _OPERATORS[operator]
-    if isinstance(wanted, str):
-        return f"(typeof({place}) = 'text' AND {place} {sign} {text(wanted)} COLLATE BINARY)"
-    if not -_LARGEST - 1 <= wanted <= _LARGEST:
-        raise Refused.own("GUARD-DECISION-CONDITION")
-    return f"(typeof({place}) IN ('integer', 'real') AND {place} {sign} {int(wanted)})"

@@ -119,8 +119,8 @@ class Forms(ABC):
     # --- Masks
 
     @abstractmethod
-    def readable(self, place: str, field_type: str) -> str | None:
-        """The column holds what a mask can read, or None where its type never does. Asked where it is not NULL."""
+    def unreadable(self, place: str, field_type: str) -> str:
+        """The column, which is not NULL, holds what no mask reads."""
 
     @abstractmethod
     def text(self, place: str) -> str:

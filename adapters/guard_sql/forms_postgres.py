@@ -165,8 +165,8 @@ class Postgres(Forms):
             return f"{place} IS NOT NULL"
         return _operator(place, "=", str(holding[0]).upper()) if holding else self.constant(holds=False)
 
-    def readable(self, place: str, field_type: str) -> str | None:
-        return self.constant(holds=True) if field_type in _READABLE else None
+    def unreadable(self, place: str, field_type: str) -> str:
+        return self.constant(holds=field_type not in _READABLE)
 
     def text(self, place: str) -> str:
         """In a collation by which a character can be found."""

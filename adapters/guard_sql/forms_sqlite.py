@@ -99,8 +99,8 @@ class Sqlite(Forms):
             f"AND substr({place}, 1, 10) {SIGNS[operator]} {self.parameter(parameter)})"
         )
 
-    def readable(self, place: str, field_type: str) -> str | None:
-        return f"typeof({place}) IN ('integer', 'text') AND instr({self.text(place)}, char(0)) = 0"
+    def unreadable(self, place: str, field_type: str) -> str:
+        return f"typeof({place}) NOT IN ('integer', 'text') OR instr({self.text(place)}, char(0)) > 0"
 
     def text(self, place: str) -> str:
         return f"CAST({place} AS TEXT)"

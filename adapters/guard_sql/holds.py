@@ -10,18 +10,17 @@ this person fulfils it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Final
 
 from guard.catalogue import Source
 from guard.errors import Misuse
 from guard.model import Condition, FactCondition, Facts, GrantCondition, RelationCondition
-from guard_sql.conditions import ROW, Conditions, Rows, exact, value
+from guard_sql.conditions import ROW, Conditions, Rows, value
 from guard_sql.site import Site
 from guard_sql.world import Table, World, quoted
 
-_KEY: Final = "k.value"
+_SUBJECTS: Final = "g_subjects"
 
 
 def holds(
@@ -34,10 +33,10 @@ def holds(
     table = site.world.source(source)
     if table is None or not isinstance(table.entry, Source):
         raise Misuse(f"{source} is no source of personal data in this database.")
-    persons = _Persons(table, table.entry, site.world)
-    sql = f"SELECT {_KEY} FROM json_each(:g_subjects) AS k WHERE {persons.sql(condition)}"
+    persons, forms = _Persons(table, table.entry, site.world), site.world.dialect.forms
+    sql = f"SELECT {forms.key()} FROM {forms.keys(_SUBJECTS)} WHERE {persons.sql(condition)}"
     parameters: dict[str, object] = {name: value(name, facts) for name in sorted(persons.parameters)}
-    parameters["g_subjects"] = json.dumps(list(subjects), ensure_ascii=False)
+    parameters[_SUBJECTS] = forms.keys_value(subjects)
     return sql, parameters
 
 
@@ -47,26 +46,24 @@ class _Persons(Conditions):
     def __init__(self, table: Table, entry: Source, world: World) -> None:
         super().__init__(entry, world)
         self._table = table
+        self._key: Final = self._forms.key()
 
     def grant(self, condition: GrantCondition) -> str:
-        return self.granted(condition, _KEY)
+        return self.granted(condition, self._key)
 
     def relation(self, condition: RelationCondition) -> str:
-        return self.related(condition, _KEY, _native)
+        return self.related(condition, self._key, self._forms.key_native)
 
     def self(self) -> str:
-        return f"({_KEY} = {self.parameter('g_actor')})"
+        return f"({self._forms.binary(self._key, 'eq', self.parameter('g_actor'))})"
 
     def fact(self, condition: FactCondition) -> str:
-        rows = Rows(self._table, self._entry, self._world)
+        rows, same = Rows(self._table, self._entry, self._world), self._forms.binary
         about = []
         for column, _ in self._table.subjects(self._entry):
-            place = f"{ROW}.{quoted(column)}"
-            about.append(f"({place} = {_native(self._table.types[column])} AND {exact(place)} = {_KEY})")
+            place, of_type = f"{ROW}.{quoted(column)}", self._table.types[column]
+            by_index = same(place, "eq", self._forms.key_native(of_type))
+            about.append(f"({by_index} AND {same(self._forms.exact(place, of_type), 'eq', self._key)})")
         asked = f"{rows.present()} AND ({' OR '.join(about)}) AND {rows.fact(condition)}"
         self.parameters |= rows.parameters
         return f"EXISTS (SELECT 1 FROM {self._table.sql} AS {ROW} WHERE {asked})"
-
-
-def _native(field_type: str) -> str:
-    return f"CAST({_KEY} AS INTEGER)" if field_type == "integer" else _KEY

@@ -1,8 +1,8 @@
-"""The masks of `guard.masks` as SQL expressions, one table a dialect.
+"""The masks of `guard.masks` as SQL expressions.
 
-`expression` is a column; the result is text, keeps NULL, and never fails. What is neither text nor an
-integer, or holds a NUL (at which SQLite's text functions stop), is hidden whole. A property test holds
-each form equal to its Python twin.
+The result is text, keeps NULL, and never fails. What a mask cannot read is hidden whole: on SQLite a value that is
+neither text nor an integer, or that holds a NUL, on PostgreSQL a column of such a type. A property test holds each
+form equal to its Python twin, on each database.
 """
 
 from __future__ import annotations
@@ -12,62 +12,55 @@ from types import MappingProxyType
 from typing import Final
 
 from guard.masks import HIDDEN
+from guard_sql.dialects import dialect_of
+from guard_sql.forms import Forms
 
 _STARS: Final = f"'{HIDDEN}'"
 
 
-def _sqlite_name(text: str) -> str:
-    return f"CASE WHEN length({text}) > 0 THEN substr({text}, 1, 1) || '**' ELSE {_STARS} END"
-
-
-def _sqlite_id18(text: str) -> str:
-    return f"CASE WHEN length({text}) = 18 THEN substr({text}, 1, 3) || '{'*' * 15}' ELSE {_STARS} END"
-
-
-def _sqlite_phone(text: str) -> str:
-    return f"CASE WHEN length({text}) = 11 THEN substr({text}, 1, 3) || '****' || substr({text}, 8) ELSE {_STARS} END"
-
-
-def _sqlite_card(text: str) -> str:
-    return (
-        f"CASE WHEN length({text}) >= 12 THEN substr({text}, 1, 6) || '******' || substr({text}, -4) ELSE {_STARS} END"
+def masked(mask: str, place: str, forms: Forms | str, field_type: str = "text") -> str:
+    """The column as the mask lets it be seen. `field_type` is its type in the catalogue."""
+    if isinstance(forms, str):
+        forms = dialect_of(forms).forms
+    return forms.shown(
+        f"CASE WHEN {place} IS NULL THEN NULL WHEN {forms.unreadable(place, field_type)} THEN {_STARS} "
+        f"ELSE {_MASKS[mask](forms.text(place), forms)} END"
     )
 
 
-def _sqlite_month(text: str) -> str:
-    dated = f"length({text}) IN (7, 10) AND substr({text}, 5, 1) = '-'"
-    return f"CASE WHEN {dated} THEN substr({text}, 1, 7) ELSE {_STARS} END"
+def _either(formed: str, shown: str) -> str:
+    return f"CASE WHEN {formed} THEN {shown} ELSE {_STARS} END"
 
 
-def _sqlite_city(text: str) -> str:
-    end = f"instr(substr({text}, 1, 12), '市')"
-    return f"CASE WHEN {end} > 0 THEN substr({text}, 1, {end}) ELSE {_STARS} END"
+def _name(text: str, forms: Forms) -> str:
+    return _either(forms.binary(forms.length(text), "gt", "0"), forms.joined(forms.part(text, 1, 1), "'**'"))
 
 
-_SQLITE: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {
-        "name": _sqlite_name,
-        "id18": _sqlite_id18,
-        "phone": _sqlite_phone,
-        "card": _sqlite_card,
-        "month": _sqlite_month,
-        "city": _sqlite_city,
-    }
+def _id18(text: str, forms: Forms) -> str:
+    formed = forms.binary(forms.length(text), "eq", "18")
+    return _either(formed, forms.joined(forms.part(text, 1, 3), f"'{'*' * 15}'"))
+
+
+def _phone(text: str, forms: Forms) -> str:
+    formed = forms.binary(forms.length(text), "eq", "11")
+    return _either(formed, forms.joined(forms.part(text, 1, 3), "'****'", forms.part(text, 8)))
+
+
+def _card(text: str, forms: Forms) -> str:
+    formed = forms.binary(forms.length(text), "ge", "12")
+    return _either(formed, forms.joined(forms.part(text, 1, 6), "'******'", forms.end(text, 4)))
+
+
+def _month(text: str, forms: Forms) -> str:
+    dashed = forms.binary(forms.part(text, 5, 1), "eq", "'-'")
+    return _either(f"{forms.among(forms.length(text), ('7', '10'))} AND {dashed}", forms.part(text, 1, 7))
+
+
+def _city(text: str, forms: Forms) -> str:
+    end = forms.find(forms.part(text, 1, 12), "市")
+    return _either(forms.binary(end, "gt", "0"), forms.part(text, 1, end))
+
+
+_MASKS: Final[Mapping[str, Callable[[str, Forms], str]]] = MappingProxyType(
+    {"name": _name, "id18": _id18, "phone": _phone, "card": _card, "month": _month, "city": _city}
 )
-
-
-def _sqlite(mask: str, expression: str) -> str:
-    text = f"CAST({expression} AS TEXT)"
-    return (
-        f"CASE WHEN {expression} IS NULL THEN NULL "
-        f"WHEN typeof({expression}) NOT IN ('integer', 'text') OR instr({text}, char(0)) > 0 THEN {_STARS} "
-        f"ELSE {_SQLITE[mask](text)} END"
-    )
-
-
-_FORMS: Final[Mapping[str, Callable[[str, str], str]]] = MappingProxyType({"sqlite": _sqlite})
-
-
-def masked(mask: str, expression: str, dialect: str) -> str:
-    """The expression as the mask lets it be seen, in the dialect's SQL."""
-    return _FORMS[dialect](mask, expression)
