@@ -33,14 +33,18 @@ class Forms(ABC):
 
     nodes: ClassVar[Mapping[type[exp.Expr], frozenset[str]]]
     """The node types that they consist of beside those of `parts.NODES`, each with the arguments it has."""
+    casts: ClassVar[frozenset[exp.DType]]
+    """The types that they name by a word of SQL."""
+    collations: ClassVar[frozenset[str]]
+    """The collations that they name, of `schema`."""
+    schema: ClassVar[str] = ""
+    """The schema that stands before every function, operator, type and collation; '' where none has to."""
     functions: ClassVar[frozenset[str]] = frozenset()
-    """The functions that they call by a qualified name."""
+    """The functions of `schema` that they call."""
     operators: ClassVar[frozenset[str]] = frozenset()
-    """The operators that they write qualified."""
+    """The operators of `schema` that they use, with it."""
     types: ClassVar[frozenset[str]] = frozenset()
-    """The types that they name qualified."""
-    collations: ClassVar[frozenset[str]] = frozenset()
-    """The collations that they name."""
+    """The types of `schema` that they name."""
 
     # --- Persons
 
@@ -123,8 +127,8 @@ class Forms(ABC):
         """The column, which is not NULL, holds what no mask reads."""
 
     @abstractmethod
-    def text(self, place: str) -> str:
-        """What a readable column holds, as text."""
+    def read(self, place: str) -> str:
+        """What a mask reads of a column: text whose characters are found and compared as they are."""
 
     @abstractmethod
     def length(self, text: str) -> str:
@@ -147,8 +151,16 @@ class Forms(ABC):
         """Texts one behind the other."""
 
     @abstractmethod
-    def shown(self, text: str) -> str:
+    def masked(self, text: str) -> str:
         """A masked text as an output: it compares as the database's texts do."""
+
+    @abstractmethod
+    def shown(self, place: str, field_type: str) -> str:
+        """A column as it is, where a masked text stands in other rows of the same output."""
+
+    @abstractmethod
+    def text(self, expression: str) -> str:
+        """An expression as text."""
 
 
 def incomparable() -> Refused:

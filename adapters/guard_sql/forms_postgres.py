@@ -35,7 +35,6 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
 _READABLE: Final = frozenset({"text", "integer", "date", "timestamp"})
 """The types that a mask reads; a day or time as ISO text."""
 _NAN: Final = "CAST('NaN' AS numeric)"
-_OPERATORS: Final = frozenset({"=", "<>", "<", "<=", ">", ">=", "||", "+"})
 
 
 def _operator(left: str, sign: str, right: str) -> str:
@@ -53,13 +52,17 @@ class Postgres(Forms):
             exp.Anonymous: frozenset({"this", "expressions"}),
         }
     )
-    functions: ClassVar[frozenset[str]] = frozenset({"length", "substr", "right", "strpos"})
-    operators: ClassVar[frozenset[str]] = frozenset(f"pg_catalog.{sign}" for sign in _OPERATORS)
-    types: ClassVar[frozenset[str]] = frozenset({"text", "date"})
+    casts: ClassVar[frozenset[exp.DType]] = frozenset({exp.DType.BIGINT, exp.DType.DECIMAL})
     collations: ClassVar[frozenset[str]] = frozenset({"C", "default"})
+    schema: ClassVar[str] = "pg_catalog"
+    functions: ClassVar[frozenset[str]] = frozenset({"length", "substr", "right", "strpos"})
+    operators: ClassVar[frozenset[str]] = frozenset(
+        f"pg_catalog.{sign}" for sign in ("=", "<>", "<", "<=", ">", ">=", "||", "+")
+    )
+    types: ClassVar[frozenset[str]] = frozenset({"text", "date"})
 
     def exact(self, place: str, field_type: str) -> str:
-        return self.text(place)
+        return self.read(place)
 
     def person(self, place: str, field_type: str) -> str:
         return self.exact(place, field_type)
@@ -71,7 +74,7 @@ class Postgres(Forms):
         """Texts, in the database's own collation: an index in it serves; one in "C" serves the exact form."""
         if wanted == "integer":
             return place if field_type == "integer" else None
-        return f'{_text(place)} COLLATE pg_catalog."default"'
+        return f'{self.text(place)} COLLATE pg_catalog."default"'
 
     def keys(self, parameter: str) -> str:
         return (
@@ -168,9 +171,8 @@ class Postgres(Forms):
     def unreadable(self, place: str, field_type: str) -> str:
         return self.constant(holds=field_type not in _READABLE)
 
-    def text(self, place: str) -> str:
-        """In a collation by which a character can be found."""
-        return f'{_text(place)} COLLATE pg_catalog."C"'
+    def read(self, place: str) -> str:
+        return f'{self.text(place)} COLLATE pg_catalog."C"'
 
     def length(self, text: str) -> str:
         return f"pg_catalog.length({text})"
@@ -187,12 +189,15 @@ class Postgres(Forms):
     def joined(self, *texts: str) -> str:
         return reduce(lambda left, right: _operator(left, "||", right), texts)
 
-    def shown(self, text: str) -> str:
+    def masked(self, text: str) -> str:
         return f'({text}) COLLATE pg_catalog."default"'
 
+    def shown(self, place: str, field_type: str) -> str:
+        """An output has one type in all rows."""
+        return place if field_type == "text" else self.text(place)
 
-def _text(place: str) -> str:
-    return f"CAST({place} AS pg_catalog.text)"
+    def text(self, expression: str) -> str:
+        return f"CAST({expression} AS pg_catalog.text)"
 
 
 def _number(value: int) -> str:

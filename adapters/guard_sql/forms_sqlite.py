@@ -38,6 +38,7 @@ class Sqlite(Forms):
             exp.Chr: frozenset({"expressions"}),
         }
     )
+    casts: ClassVar[frozenset[exp.DType]] = frozenset({exp.DType.TEXT, exp.DType.INT})
     collations: ClassVar[frozenset[str]] = frozenset({"BINARY"})
 
     def exact(self, place: str, field_type: str) -> str:
@@ -45,7 +46,7 @@ class Sqlite(Forms):
         return f"{self.person(place, field_type)} COLLATE BINARY"
 
     def person(self, place: str, field_type: str) -> str:
-        return f"CAST({place} AS TEXT)"
+        return self.text(place)
 
     def present(self, place: str, field_type: str) -> str:
         return f"typeof({place}) IN ('integer', 'text')"
@@ -100,10 +101,10 @@ class Sqlite(Forms):
         )
 
     def unreadable(self, place: str, field_type: str) -> str:
-        return f"typeof({place}) NOT IN ('integer', 'text') OR instr({self.text(place)}, char(0)) > 0"
+        return f"typeof({place}) NOT IN ('integer', 'text') OR instr({self.read(place)}, char(0)) > 0"
 
-    def text(self, place: str) -> str:
-        return f"CAST({place} AS TEXT)"
+    def read(self, place: str) -> str:
+        return self.text(place)
 
     def length(self, text: str) -> str:
         return f"length({text})"
@@ -120,5 +121,11 @@ class Sqlite(Forms):
     def joined(self, *texts: str) -> str:
         return " || ".join(texts)
 
-    def shown(self, text: str) -> str:
+    def masked(self, text: str) -> str:
         return text
+
+    def shown(self, place: str, field_type: str) -> str:
+        return place
+
+    def text(self, expression: str) -> str:
+        return f"CAST({expression} AS TEXT)"

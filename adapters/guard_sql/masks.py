@@ -22,9 +22,9 @@ def masked(mask: str, place: str, forms: Forms | str, field_type: str = "text") 
     """The column as the mask lets it be seen. `field_type` is its type in the catalogue."""
     if isinstance(forms, str):
         forms = dialect_of(forms).forms
-    return forms.shown(
+    return forms.masked(
         f"CASE WHEN {place} IS NULL THEN NULL WHEN {forms.unreadable(place, field_type)} THEN {_STARS} "
-        f"ELSE {_MASKS[mask](forms.text(place), forms)} END"
+        f"ELSE {_MASKS[mask](forms.read(place), forms)} END"
     )
 
 
