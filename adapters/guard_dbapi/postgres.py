@@ -253,7 +253,10 @@ class PostgresSession:
         """Releases or undoes it."""
 
         def work(raw: Connection) -> None:
-            if raw.pgconn.transaction_status == TransactionStatus.IDLE:
+            status = raw.pgconn.transaction_status
+            if keep and status != TransactionStatus.INTRANS:
+                raise psycopg.InternalError  # PostgreSQL would answer a COMMIT by rolling back
+            if status == TransactionStatus.IDLE:
                 return  # undone by PostgreSQL itself
             if self._alone:
                 self._all(raw, "COMMIT" if keep else "ROLLBACK")

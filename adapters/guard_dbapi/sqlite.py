@@ -264,6 +264,8 @@ class SqliteSession:
 
         def work(raw: sqlite3.Connection) -> None:
             if not raw.in_transaction:
+                if keep:
+                    raise sqlite3.OperationalError
                 return  # undone by SQLite itself
             if not keep:
                 raw.execute(f"ROLLBACK TO {_SAVEPOINT}").close()

@@ -269,6 +269,23 @@ def test_a_part_that_cannot_be_undone_ends_with_the_connection(both: Both, sessi
     assert names(both)[0] == "n1"
 
 
+def test_what_the_database_undid_is_not_kept(both: Both) -> None:
+    session = both.autocommit()
+    session.savepoint()
+    both.run(session, RENAME, writes="person", new="new", who=1)
+    if both.kind == "sqlite":
+        session.work(lambda raw: raw.execute("ROLLBACK"), sqlite.control)
+    else:
+        with refused("GUARD-DATABASE"):
+            both.run(session, "SELECT nothing FROM {s}person")
+    with refused("GUARD-DATABASE"):
+        session.settle(keep=True)
+    session.settle(keep=False)
+    assert not session.in_transaction
+    assert names(both)[0] == "n1"
+    session.close()
+
+
 def test_modes_are_set_outside_a_transaction(both: Both, session: Any) -> None:
     level: Any = "IMMEDIATE" if both.kind == "sqlite" else psycopg.IsolationLevel.SERIALIZABLE
     session.set_mode("isolation_level", level)
