@@ -1,16 +1,21 @@
 """The program's own parameters: counted, typed, renamed.
 
 Parameters are data by their exact type. An object that a driver would adapt (an `AsIs`, anything with
-`__conform__`) could carry SQL past the rewriting, and is refused.
+`__conform__`) could carry SQL past the rewriting, and is refused. Each dialect takes the types that its driver
+writes as a plain value.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import NoneType
-from typing import Final
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from types import MappingProxyType, NoneType
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from guard.errors import Refused
 
@@ -23,7 +28,10 @@ the error, or its absence, would tell a hidden value."""
 
 SMALLEST: Final = -(2**63)
 LARGEST: Final = 2**63 - 1
-"""The numbers that SQLite keeps as integers."""
+"""The whole numbers that databases keep as integers."""
+
+MAX_DIGITS: Final = 1_000
+"""The most digits of a Decimal, and the farthest place of one from the point. PostgreSQL counts with 131,072."""
 
 _PREFIX: Final = "u"
 
@@ -55,15 +63,16 @@ class Parameters:
         given: Sequence[object] | Mapping[str, object] | None,
         whole: frozenset[str],
         patterns: frozenset[str] = frozenset(),
+        dialect: str = "sqlite",
     ) -> dict[str, object]:
-        """The values under their names in the guarded text.
+        """The values under their names in the guarded text, as the dialect's driver takes them.
 
         `whole` are those that have to be whole numbers, `patterns` those that are the pattern of a LIKE.
         """
         made: dict[str, object] = {}
         for place, one in enumerate(self._values(given)):
             name = parameter_name(place)
-            made[name] = value = _checked(one, whole=name in whole)
+            made[name] = value = _checked(one, dialect, whole=name in whole)
             if name in patterns and isinstance(value, str | bytes) and size(value) > MAX_PATTERN:
                 raise Refused.own("GUARD-SQL-PARAMETERS", f"A pattern of LIKE has at most {MAX_PATTERN} bytes.")
         return made
@@ -80,24 +89,21 @@ class Parameters:
         return given
 
 
-def _checked(one: object, *, whole: bool) -> object:
+def _checked(one: object, dialect: str, *, whole: bool) -> object:
+    # sqlite3 binds a bool as the number that it is.
+    if dialect == "sqlite" and type(one) is bool:
+        one = int(one is True)
     kind = type(one)
-    if kind is bool:
-        one, kind = int(one is True), int
     if whole and kind is not int:
         raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
-    if isinstance(one, int) and kind is int and SMALLEST <= one <= LARGEST:
-        return one
-    if kind is NoneType or (isinstance(one, float) and kind is float and not math.isnan(one)):
-        return one
-    if isinstance(one, bytes) and kind is bytes and len(one) <= MAX_BYTES:
-        return one
-    if isinstance(one, str) and kind is str and _fits(one):
-        return one
-    raise Refused.own(
-        "GUARD-SQL-PARAMETERS",
-        f"A parameter is None, a number of 64 bits, or text or bytes of at most {MAX_BYTES} bytes.",
-    )
+    fits = _KINDS[dialect].get(kind)
+    if fits is None or not fits(one):
+        raise Refused.own("GUARD-SQL-PARAMETERS", _SAID[dialect])
+    return one
+
+
+def _any(_: object) -> bool:
+    return True
 
 
 def _fits(text: str) -> bool:
@@ -107,3 +113,44 @@ def _fits(text: str) -> bool:
         return size(text) <= MAX_BYTES and "\0" not in text
     except UnicodeEncodeError:
         return False
+
+
+def _plain(number: Decimal) -> bool:
+    if not number.is_finite():
+        return False
+    _, digits, exponent = number.as_tuple()
+    return len(digits) <= MAX_DIGITS and isinstance(exponent, int) and abs(exponent) <= MAX_DIGITS
+
+
+def _timed(moment: datetime) -> bool:
+    """Its offset is computed by Python's own code."""
+    return moment.tzinfo is None or type(moment.tzinfo) in (timezone, ZoneInfo)
+
+
+_COMMON: Final[Mapping[type[object], Callable[[Any], bool]]] = MappingProxyType(
+    {
+        NoneType: _any,
+        int: lambda one: SMALLEST <= one <= LARGEST,
+        float: lambda one: not math.isnan(one),
+        bytes: lambda one: len(one) <= MAX_BYTES,
+        str: _fits,
+    }
+)
+
+_KINDS: Final[Mapping[str, Mapping[type[object], Callable[[Any], bool]]]] = MappingProxyType(
+    {
+        "sqlite": _COMMON,
+        "postgres": MappingProxyType(
+            {**_COMMON, bool: _any, date: _any, datetime: _timed, Decimal: _plain, UUID: _any}
+        ),
+    }
+)
+"""Each exact type that a parameter may have, and which of its values fit."""
+
+_FITTING: Final = f"A parameter is None, a number of 64 bits, {{}}or text or bytes of at most {MAX_BYTES} bytes."
+_SAID: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "sqlite": _FITTING.format(""),
+        "postgres": _FITTING.format(f"a bool, date, datetime, UUID, a Decimal of at most {MAX_DIGITS} digits, "),
+    }
+)

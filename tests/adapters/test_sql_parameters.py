@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
 import pytest
 from sql_world import (
     FACTS,
@@ -12,6 +17,7 @@ from sql_world import (
 )
 
 from guard.errors import Refused
+from guard_sql.parameters import Parameters
 
 BY_PLACE = "SELECT loan_id FROM loan WHERE status = ? OR principal > ? LIMIT ?, ?"
 BY_NAME = "SELECT loan_id FROM loan WHERE status = :status OR principal > @least OR status <> :status LIMIT $n"
@@ -127,3 +133,73 @@ def test_a_parameter_of_the_program_is_never_one_of_the_guard() -> None:
     assert values["g_purpose"] == FACTS.purpose
     assert values["g_now"] == FACTS.seconds
     assert values["u0"] == "stolen"
+
+
+class Odd(tzinfo):
+    """An offset that code of the program's computes."""
+
+
+class Day(date):
+    """What a driver might adapt in a way of its own."""
+
+
+def on(dialect: str, value: object) -> object:
+    return Parameters(count=1, names=()).bind([value], frozenset(), dialect=dialect)["u0"]
+
+
+TYPED = [
+    date(2026, 1, 31),
+    datetime(2026, 1, 31, 12, 0, 1),  # noqa: DTZ001 — a column may have no time zone
+    datetime(2026, 1, 31, tzinfo=UTC),
+    datetime(2026, 1, 31, tzinfo=ZoneInfo("Asia/Shanghai")),
+    Decimal("12.50"),
+    Decimal("-1e1000"),
+    UUID(int=7),
+]
+
+
+@pytest.mark.parametrize("value", TYPED, ids=lambda value: type(value).__name__)
+def test_postgresql_takes_the_types_that_its_driver_writes_as_values(value: object) -> None:
+    assert on("postgres", value) is value
+    with pytest.raises(Refused):
+        on("sqlite", value)
+
+
+@pytest.mark.parametrize("value", [None, "王", -(2**63), 1.5, float("inf"), b"x"])
+def test_plain_values_pass_on_both(value: object) -> None:
+    assert on("postgres", value) is value
+    assert on("sqlite", value) is value
+
+
+def test_a_bool_is_a_number_on_sqlite_alone() -> None:
+    assert on("postgres", True) is True  # noqa: FBT003 — the value is what is tried
+    assert type(on("sqlite", True)) is int  # noqa: FBT003 — the value is what is tried
+    with pytest.raises(Refused):
+        Parameters(count=1, names=()).bind([True], frozenset({"u0"}), dialect="postgres")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            Text("x"),
+            object(),
+            [1],
+            (1,),
+            {"a": 1},
+            2**63,
+            "a\0b",
+            "\ud800",
+            "x" * 32_769,
+            float("nan"),
+            bytearray(b"x"),
+        ),
+        *(Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), Decimal("1e1001"), Decimal("1e-1001")),
+        *(Decimal("1" * 1_001), Day(2026, 1, 1), datetime(2026, 1, 1, tzinfo=Odd()), time(1), timedelta(1)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_could_be_more_than_a_value_is_refused_on_postgresql(value: object) -> None:
+    with pytest.raises(Refused) as raised:
+        on("postgres", value)
+    assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
