@@ -141,7 +141,7 @@ def killed(bank: Bank, customers: list[int], after: int) -> list[bytes]:
 def test_two_hundred_kills_under_load_lose_no_released_row(bank: Bank) -> None:
     customers = bank.readable()
     assert len(customers) > 50
-    choose = random.Random(9)  # noqa: S311 — chooses when to kill
+    choose = random.Random(9)
     keys = bank.guard.consents.person_keys(map(str, customers))
     released = torn = 0
     for _ in range(KILLS):

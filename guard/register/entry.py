@@ -153,6 +153,17 @@ class Entry(_Frozen, frozen=True):
     consent: str | None = None
 
 
+class Tail(_Frozen, frozen=True):
+    """The last parts of an Entry: those that differ from one entry of a statement to the next."""
+
+    sealed: Sealed | None = None
+    persons: Persons | None = None
+    rows: Count | None = None
+    refers_to: Count | None = None
+    review: str | None = None
+    consent: str | None = None
+
+
 def touched(activity: Activity, decision: Decision | None) -> tuple[Touched, ...]:
     """Every item of the activity with what the decision makes of it."""
     return tuple(

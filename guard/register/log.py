@@ -95,11 +95,10 @@ class Log:
             leads = batch is None
             if batch is None:
                 batch = self._joining = _Batch()
-            place = len(batch.lines)
-            batch.lines.append(line)
+            place = batch.join(line)
         if leads:
             self._commit(batch)
-        elif not batch.done.wait(2 * self._wait):
+        elif not batch.wait(place, 2 * self._wait):
             self._close(batch)
             raise Refused.own("GUARD-REGISTER", _SLOW)
         if batch.error is not None:
@@ -148,7 +147,7 @@ class Log:
             self._close(batch)
             if free:
                 self._writing.release()
-            batch.done.set()
+            batch.settle()
 
     def _write(self, lines: Sequence[Line]) -> int:
         """Writes all lines durably or none; gives the number of the first."""
@@ -159,12 +158,10 @@ class Log:
         self._check()
         first = self._tree.size
         tree = self._tree.copy()
-        data = bytearray()
-        for number, line in enumerate(lines, first):
-            made = line(number)
-            tree.add(made)
-            data += made
-            data += b"\n"
+        made = [line(number) for number, line in enumerate(lines, first)]
+        for one in made:
+            tree.add(one)
+        data = b"\n".join([*made, b""])
         self._broken = True  # until all of it is done, or undone
         try:
             _write_all(self._file, data)
@@ -204,15 +201,36 @@ class Log:
 
 
 class _Batch:
-    """Entries that are written together. Until it is known that they were, they were not."""
+    """Entries that are written together. Until it is known that they were, they were not.
 
-    __slots__ = ("done", "error", "first", "lines")
+    Each who waits has a lock of their own: one event for all would make them queue once more when it is set.
+    """
+
+    __slots__ = ("_waiting", "error", "first", "lines")
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
-        self.done = threading.Event()
         self.error: str | None = _FAILED
         self.first = -1
+        self._waiting: list[threading.Lock] = []
+
+    def join(self, line: Line) -> int:
+        """Adds an entry; gives its place. The first is the one that writes; each other one waits."""
+        if self.lines:
+            taken = threading.Lock()
+            taken.acquire()
+            self._waiting.append(taken)
+        self.lines.append(line)
+        return len(self.lines) - 1
+
+    def wait(self, place: int, seconds: float) -> bool:
+        """Whether all was settled in time."""
+        return self._waiting[place - 1].acquire(timeout=seconds)
+
+    def settle(self) -> None:
+        """Lets everybody go on who waits."""
+        for one in self._waiting:
+            one.release()
 
 
 class _Unusable(Exception):

@@ -2,8 +2,8 @@
 
 Parameters and literals of a statement are encrypted with AES-256-GCM, bound to shard and salt of their entry.
 The key stands behind a seam of two methods; `KeyFile` keeps it in a file that only its owner can read, for
-demonstrations and small installations. Each shard has a key of its own, derived by HKDF-SHA256, so that
-random nonces stay far below their bound.
+demonstrations and small installations. Each shard has keys of its own, derived by HKDF-SHA256. A nonce is a
+keyed hash of salt and plaintext: no two plaintexts share one, not even if the machine repeats its random numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import secrets
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -50,12 +50,14 @@ class KeyFile:
         secret = _read(Path(path))
         self._secret = secret
         self._id = sha256(b"guard register key id\x00" + secret).hexdigest()[:16]
-        self._derived: tuple[str, AESGCM] | None = None
+        self._derived: tuple[str, AESGCM, bytes] | None = None
 
     def seal(self, plain: bytes, shard: str, salt: str) -> Sealed:
         """See `Sealer.seal`."""
-        nonce = secrets.token_bytes(12)
-        box = nonce + self._cipher(shard).encrypt(nonce, plain, _bound(shard, salt))
+        bound = _bound(shard, salt)
+        cipher, nonces = self._keys(shard)
+        nonce = blake2b(bound + b"\x00" + plain, key=nonces, digest_size=12).digest()
+        box = nonce + cipher.encrypt(nonce, plain, bound)
         return Sealed(alg=ALGORITHM, key=self._id, box=b64encode(box).decode())
 
     def open(self, sealed: Sealed, shard: str, salt: str) -> bytes:
@@ -64,16 +66,17 @@ class KeyFile:
             raise Refused.own("GUARD-REGISTER-KEY", "It was sealed with another key.")
         with suppress(ValueError, InvalidTag):
             box = b64decode(sealed.box, validate=True)
-            return self._cipher(shard).decrypt(box[:12], box[12:], _bound(shard, salt))
+            return self._keys(shard)[0].decrypt(box[:12], box[12:], _bound(shard, salt))
         raise Refused.own("GUARD-REGISTER-KEY", "The seal is broken.")
 
-    def _cipher(self, shard: str) -> AESGCM:
+    def _keys(self, shard: str) -> tuple[AESGCM, bytes]:
+        """The shard's cipher, and the key of its nonces."""
         derived = self._derived
         if derived is None or derived[0] != shard:
             info = b"guard register seal 1\x00" + shard.encode()
-            derived = (shard, AESGCM(HKDF(hashes.SHA256(), 32, None, info).derive(self._secret)))
-            self._derived = derived
-        return derived[1]
+            made = HKDF(hashes.SHA256(), 64, None, info).derive(self._secret)
+            derived = self._derived = (shard, AESGCM(made[:32]), made[32:])
+        return derived[1:]
 
 
 def seal(sealer: Sealer, value: object, shard: str, salt: str) -> Sealed:
