@@ -182,6 +182,11 @@ class Ledger:
             messages=messages,
         )
 
+    @property
+    def store(self) -> Store:
+        """The connections to its database, for what is kept beside the consents."""
+        return self._store
+
     # --- Recording ---
 
     def record(self, record: ConsentRecord) -> Verdict:

@@ -24,7 +24,8 @@ _current: ContextVar[Acting | None] = ContextVar("guard_acting", default=None)
 class Acting:
     """One act: a context manager, and afterwards the account of what came of it.
 
-    `outcomes` has one entry for each operation that ran in it, in order.
+    `outcomes` has one entry for each operation that ran in it, in order. `review` is the id of an approval that it
+    quotes: of the one operation that was held for it.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Acting:
         "outcomes",
         "purpose",
         "recipient",
+        "review",
         "subject",
     )
 
@@ -51,6 +53,7 @@ class Acting:
         operation: Operation = "use",
         recipient: Recipient = STAFF,
         declared: Declared = NOTHING_DECLARED,
+        review: str | None = None,
         separate: bool = False,
     ) -> None:
         self._owner = owner
@@ -63,6 +66,7 @@ class Acting:
         self.operation: Operation = operation
         self.recipient = recipient
         self.declared = declared
+        self.review = review
         self.outcomes: list[Outcome] = []
 
     def __enter__(self) -> Self:
@@ -103,6 +107,7 @@ class Acting:
             and self.recipient == parent.recipient
             and self.declared == parent.declared
             and parent.subject in (None, self.subject)
+            and parent.review in (None, self.review)
         )
         if not same:
             raise Refused.own(

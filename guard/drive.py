@@ -1,13 +1,16 @@
-"""The synchronous driver of `guard.enforce`: performs its effects one by one.
+"""The drivers of the roads in `guard.enforce`: they perform effects one by one, in their order.
 
-A refusal by an effect is thrown into the road, which registers it and lets it out. Everything else that
-an effect raises ends the operation where it stands, with nothing more released.
+A refusal by an effect is thrown into the road, which registers it and lets it out. Everything else that an effect
+raises ends the operation where it stands, with nothing more released; what stood in a savepoint is undone. `drive`
+and `carry_out` are synchronous, `drive_async` and `carry_out_async` are the same for a database and a register that
+are awaited. They walk the same roads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, assert_never
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
@@ -15,6 +18,8 @@ from guard import enforce
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Condition, Decision, Facts
 from guard.register.entry import Draft
+
+V = TypeVar("V")
 
 
 class Database(Protocol):
@@ -32,40 +37,124 @@ class Database(Protocol):
         ...
 
 
-class Effects(msgspec.Struct, frozen=True, kw_only=True):
-    """What performs the effects of a road: the policies, the register, the ledger, the database."""
+class Scope(Protocol):
+    """What can be undone alone on a connection. Raises nothing but `Refused`."""
+
+    def savepoint(self) -> None:
+        """Begins it; in autocommit, a transaction of its own."""
+
+    def settle(self, keep: bool) -> None:
+        """Keeps or undoes it; in autocommit keeping commits. When undoing returns, nothing of it is left."""
+
+
+class Writable(Database, Scope, Protocol):
+    """A connection that a write runs on."""
+
+
+class AsyncDatabase(Protocol):
+    """A `Database` that is awaited."""
+
+    async def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        """See `Database.execute`."""
+
+    async def fetch(self, size: int) -> list[enforce.Row]:
+        """See `Database.fetch`."""
+        ...
+
+    async def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        """See `Database.holds`."""
+        ...
+
+
+class AsyncScope(Protocol):
+    """A `Scope` that is awaited."""
+
+    async def savepoint(self) -> None:
+        """See `Scope.savepoint`."""
+
+    async def settle(self, keep: bool) -> None:
+        """See `Scope.settle`."""
+
+
+class AsyncWritable(AsyncDatabase, AsyncScope, Protocol):
+    """A connection that a write runs on, awaited."""
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What performs the effects that are not of the database: the policies, the register, the ledger, the reviews."""
 
     decide: Callable[[Activity], Decision]
     append: Callable[[Draft], int]
     mark: Callable[[], int]
     withdrawn: Callable[[int, tuple[str, ...]], frozenset[str]]
+    hold: Callable[[enforce.Request], str]
+    claim: Callable[[enforce.Claim], int | None]
+
+
+_OfDatabase: TypeAlias = enforce.Execute | enforce.Fetch | enforce.Holds | enforce.Savepoint | enforce.Settle
+
+
+def _serve(effect: enforce.Effect, services: Services) -> object:
+    """Performs an effect that is none of the database's; gives what is sent back."""
+    match effect:
+        case enforce.Decide(activity):
+            return services.decide(activity)
+        case enforce.Mark():
+            return services.mark()
+        case enforce.Withdrawn(since, persons):
+            return services.withdrawn(since, persons)
+        case enforce.Hold(request):
+            return services.hold(request)
+        case enforce.Claim():
+            return services.claim(effect)
+        case enforce.Append(draft):
+            return services.append(draft)
+        case enforce.Release():
+            raise Misuse("What is released is handed out, not performed.")
+        case enforce.Execute() | enforce.Fetch() | enforce.Holds() | enforce.Savepoint() | enforce.Settle():
+            raise Misuse("This effect is for the database to perform.")
+        case _:
+            assert_never(effect)
+
+
+# --- Synchronous ----------------------------------------------------------------------------------
+
+
+class Effects(msgspec.Struct, frozen=True, kw_only=True):
+    """What performs the effects of a road. `scope` is there for a write."""
+
+    services: Services
     database: Database
+    scope: Scope | None = None
 
     def perform(self, effect: enforce.Effect) -> object:
         """Performs one effect; gives what is sent back."""
+        if not isinstance(effect, _OfDatabase):
+            return _serve(effect, self.services)
         match effect:
-            case enforce.Decide(activity):
-                return self.decide(activity)
-            case enforce.Mark():
-                return self.mark()
             case enforce.Execute(sql, parameters):
-                return self.database.execute(sql, parameters)  # type: ignore[func-returns-value]  # None is sent back
+                self.database.execute(sql, parameters)
             case enforce.Fetch(size):
                 return self.database.fetch(size)
             case enforce.Holds(source, condition, subjects, facts):
                 return self.database.holds(source, condition, subjects, facts)
-            case enforce.Withdrawn(since, persons):
-                return self.withdrawn(since, persons)
-            case enforce.Append(draft):
-                return self.append(draft)
-            case enforce.Release():
-                raise Misuse("What is released is handed out, not performed.")
+            case enforce.Savepoint():
+                _scope(self.scope).savepoint()
+            case enforce.Settle(keep):
+                _scope(self.scope).settle(keep)
             case _:
                 assert_never(effect)
+        return None
+
+
+def _scope(scope: V | None) -> V:
+    if scope is None:
+        raise Misuse("A write needs a connection with savepoints.")
+    return scope
 
 
 def drive(road: enforce.Road, effects: Effects) -> Iterator[list[enforce.Row]]:
-    """Walks the road; yields each batch of rows that it releases."""
+    """Walks the road of a read; yields each batch of rows that it releases."""
     answer: object = None
     refusal: Refused | None = None
     while True:
@@ -81,3 +170,113 @@ def drive(road: enforce.Road, effects: Effects) -> Iterator[list[enforce.Row]]:
             answer = effects.perform(effect)
         except Refused as refused:
             refusal = refused
+
+
+def carry_out(road: enforce.Writing, effects: Effects) -> int:
+    """Walks the road of a write to its end; how many rows were written."""
+    answer: object = None
+    refusal: Refused | None = None
+    parted = False
+    try:
+        while True:
+            try:
+                effect = road.send(answer) if refusal is None else road.throw(refusal)
+            except StopIteration as end:
+                written: int = end.value
+                return written
+            answer = refusal = None
+            try:
+                answer = effects.perform(effect)
+            except Refused as refused:
+                refusal = refused
+            else:
+                parted = isinstance(effect, enforce.Savepoint) or (parted and not isinstance(effect, enforce.Settle))
+    finally:
+        if parted:  # something other than a refusal came out of an effect
+            with suppress(Refused):
+                _scope(effects.scope).settle(keep=False)
+
+
+# --- Asynchronous ---------------------------------------------------------------------------------
+
+Offload: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
+"""Runs a call that blocks, as `asyncio.to_thread` and `anyio.to_thread.run_sync` do."""
+
+
+async def inline(call: Callable[[], object]) -> object:
+    """Runs it here: the event loop waits for the ledger and the register."""
+    return call()
+
+
+class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
+    """`Effects` whose database is awaited. What blocks besides goes through `offload`; a decision never does."""
+
+    services: Services
+    database: AsyncDatabase
+    scope: AsyncScope | None = None
+    offload: Offload = inline
+
+    async def perform(self, effect: enforce.Effect) -> object:
+        """Performs one effect; gives what is sent back."""
+        if isinstance(effect, enforce.Decide):
+            return self.services.decide(effect.activity)
+        if not isinstance(effect, _OfDatabase):
+            return await self.offload(lambda: _serve(effect, self.services))
+        match effect:
+            case enforce.Execute(sql, parameters):
+                await self.database.execute(sql, parameters)
+            case enforce.Fetch(size):
+                return await self.database.fetch(size)
+            case enforce.Holds(source, condition, subjects, facts):
+                return await self.database.holds(source, condition, subjects, facts)
+            case enforce.Savepoint():
+                await _scope(self.scope).savepoint()
+            case enforce.Settle(keep):
+                await _scope(self.scope).settle(keep)
+            case _:
+                assert_never(effect)
+        return None
+
+
+async def drive_async(road: enforce.Road, effects: AsyncEffects) -> AsyncIterator[list[enforce.Row]]:
+    """`drive`, awaited."""
+    answer: object = None
+    refusal: Refused | None = None
+    while True:
+        try:
+            effect = road.send(answer) if refusal is None else road.throw(refusal)
+        except StopIteration:
+            return
+        answer = refusal = None
+        if isinstance(effect, enforce.Release):
+            yield effect.rows
+            continue
+        try:
+            answer = await effects.perform(effect)
+        except Refused as refused:
+            refusal = refused
+
+
+async def carry_out_async(road: enforce.Writing, effects: AsyncEffects) -> int:
+    """`carry_out`, awaited. A cancelled task undoes what stood in the savepoint, as far as it still may wait."""
+    answer: object = None
+    refusal: Refused | None = None
+    parted = False
+    try:
+        while True:
+            try:
+                effect = road.send(answer) if refusal is None else road.throw(refusal)
+            except StopIteration as end:
+                written: int = end.value
+                return written
+            answer = refusal = None
+            try:
+                answer = await effects.perform(effect)
+            except Refused as refused:
+                refusal = refused
+            else:
+                parted = isinstance(effect, enforce.Savepoint) or (parted and not isinstance(effect, enforce.Settle))
+    finally:
+        if parted:
+            with suppress(Refused):
+                await _scope(effects.scope).settle(keep=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 from guard import clock, context, drive, enforce
@@ -15,7 +16,9 @@ from guard.errors import Misuse, Refused
 from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Reason, Recipient, Remedy
 from guard.register.entry import Draft
 from guard.register.register import Register
+from guard.register.seal import KeyFile
 from guard.release import Release, load
+from guard.review import Reviews
 
 
 class Guard:
@@ -37,7 +40,15 @@ class Guard:
         self._ledger = ledger
         self._register = register
         self._now = now if isinstance(now, clock.Steady) else clock.Steady(now)
+        self._before: list[Release] = []
         self.settings: Final = settings
+        self._reviews = Reviews(
+            ledger.store,
+            sealer=lambda: KeyFile(settings.register_.key_file),
+            append=register.append,
+            messages=lambda: self._release.messages,
+            now=self._now,
+        )
 
     @classmethod
     def load(cls, path: str | Path = "guard.yaml", *, now: clock.Clock = clock.system) -> Guard:
@@ -80,7 +91,8 @@ class Guard:
 
     def close(self) -> None:
         """Closes engine, ledger and register. Operations afterwards are refused."""
-        self._release.close()
+        for release in (*self._before, self._release):
+            release.close()
         self._register.close()
         self._ledger.close()
 
@@ -92,6 +104,11 @@ class Guard:
         return self._ledger
 
     @property
+    def reviews(self) -> Reviews:
+        """What waits for another person's approval: list, show, approve, reject."""
+        return self._reviews
+
+    @property
     def register(self) -> Register:
         """The register: who asked what about whom, why, and what was decided."""
         return self._register
@@ -100,6 +117,19 @@ class Guard:
     def release(self) -> Release:
         """What it decides by now."""
         return self._release
+
+    def activate(self, release: Release) -> None:
+        """Decides by another release from the next operation on; those under way end under the one they began with.
+
+        Engines of releases before it are closed with the guard. Raises Misuse for a release with another catalogue
+        or other consent rules: what is planned, and what was judged, rests on those; open another guard for it.
+        """
+        if release.digests["catalogue"] != self._release.digests["catalogue"]:
+            raise Misuse("A release with another catalogue takes another Guard.")
+        if release.decider.judged != self._release.decider.judged:
+            raise Misuse("A release whose rules judge consents differently takes another Guard, which judges again.")
+        self._before.append(self._release)
+        self._release = release
 
     def acting(
         self,
@@ -110,11 +140,13 @@ class Guard:
         operation: Operation = "use",
         recipient: Recipient = context.STAFF,
         declared: Declared = context.NOTHING_DECLARED,
+        review: str | None = None,
         separate: bool = False,
     ) -> context.Acting:
         """The context of an act: `with guard.acting(officer, purpose="loan_underwriting", subject="1001"):`.
 
-        `subject` is the person it is about, if it is about one. Within another context it may only narrow
+        `subject` is the person it is about, if it is about one. `review` quotes the approval of an operation that
+        was held. Within another context it may only narrow
         it, unless `separate`. An unknown purpose is refused here, GUARD-PURPOSE.
         """
         if not isinstance(actor, Actor):
@@ -136,6 +168,7 @@ class Guard:
             operation=operation,
             recipient=recipient,
             declared=declared,
+            review=review,
             separate=separate,
         )
 
@@ -189,14 +222,99 @@ class Guard:
         database: drive.Database,
         apply: Callable[[Decision], enforce.Guarded],
         *,
+        transaction: enforce.Transaction,
         method: str = "sql",
     ) -> Iterator[list[enforce.Row]]:
         """Decides, executes, registers and releases one read: yields released batches of rows.
 
-        `text` is the statement as the program wrote it: it is kept sealed, with the parameters.
+        `text` is the statement as the program wrote it: it is kept sealed, with the parameters. `transaction` is
+        the connection's.
         """
+        attempt, services = self._attempt(acting, plan, text, parameters, method)
+        road = enforce.read(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        return _while_open(acting, drive.drive(road, drive.Effects(services=services, database=database)))
+
+    def write(
+        self,
+        acting: context.Acting,
+        plan: enforce.Plan,
+        text: str,
+        parameters: Any,
+        database: drive.Writable,
+        apply: Callable[[Decision], enforce.GuardedWrite],
+        *,
+        transaction: enforce.Transaction,
+        method: str = "sql",
+    ) -> int:
+        """Decides, looks, registers and performs one write; gives how many rows were written.
+
+        In autocommit it is committed when this returns, else its outcome is registered when the adapter tells the
+        transaction that it ended.
+        """
+        attempt, services = self._attempt(acting, plan, text, parameters, method)
+        road = enforce.write(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        return drive.carry_out(road, drive.Effects(services=services, database=database, scope=database))
+
+    def read_async(
+        self,
+        acting: context.Acting,
+        plan: enforce.Plan,
+        text: str,
+        parameters: Any,
+        database: drive.AsyncDatabase,
+        apply: Callable[[Decision], enforce.Guarded],
+        *,
+        transaction: enforce.Transaction,
+        offload: drive.Offload = drive.inline,
+        method: str = "sql",
+    ) -> AsyncIterator[list[enforce.Row]]:
+        """`read`, awaited. `offload` runs the calls that wait for the ledger and the register, by default here."""
+        attempt, services = self._attempt(acting, plan, text, parameters, method)
+        road = enforce.read(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        effects = drive.AsyncEffects(services=services, database=database, offload=offload)
+        return _while_open_async(acting, drive.drive_async(road, effects))
+
+    async def write_async(
+        self,
+        acting: context.Acting,
+        plan: enforce.Plan,
+        text: str,
+        parameters: Any,
+        database: drive.AsyncWritable,
+        apply: Callable[[Decision], enforce.GuardedWrite],
+        *,
+        transaction: enforce.Transaction,
+        offload: drive.Offload = drive.inline,
+        method: str = "sql",
+    ) -> int:
+        """`write`, awaited."""
+        attempt, services = self._attempt(acting, plan, text, parameters, method)
+        road = enforce.write(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        effects = drive.AsyncEffects(services=services, database=database, scope=database, offload=offload)
+        return await drive.carry_out_async(road, effects)
+
+    def mark(self) -> int:
+        """How far withdrawals have come: what an adapter tells its `Transaction` before the first statement."""
+        return self._ledger.mark()
+
+    def settled(self, outcomes: Sequence[Draft]) -> None:
+        """Registers what became of a transaction's writes, as `Transaction.ended` or `undone` tells it.
+
+        Raises nothing: what is missing in the register reads as done, so it never says less than happened.
+        """
+        for outcome in outcomes:
+            with suppress(Refused):
+                self._register.append(outcome)
+
+    def _limits(self) -> enforce.Limits:
+        return enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
+
+    def _attempt(
+        self, acting: context.Acting, plan: enforce.Plan, text: str, parameters: Any, method: str
+    ) -> tuple[enforce.Attempt, drive.Services]:
+        """One operation under the present release, and what performs its effects."""
         release = self._release
-        now = self._time_to_read(acting, text)
+        now = self._time_to_begin(acting, plan.kind, text)
         actor = acting.actor
         activity = Activity(
             id="0",
@@ -219,23 +337,23 @@ class Guard:
             parameters=parameters,
             digests=release.digests,
             messages=release.messages,
+            review=acting.review,
         )
-        limits = enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
-        road = enforce.read(attempt, apply, acting.outcomes.append, limits)
-        effects = drive.Effects(
+        services = drive.Services(
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
             append=self._register.append,
             mark=self._ledger.mark,
             withdrawn=self._ledger.withdrawn_since,
-            database=database,
+            hold=self._reviews.hold,
+            claim=self._reviews.claim,
         )
-        return _while_open(acting, drive.drive(road, effects))
+        return attempt, services
 
-    def _time_to_read(self, acting: context.Acting, text: str) -> float:
-        """The time of a read that may begin; else its refusal is registered and raised."""
+    def _time_to_begin(self, acting: context.Acting, kind: str, text: str) -> float:
+        """The time of an operation that may begin; else its refusal is registered and raised."""
         try:
-            if acting.operation not in READING:
-                raise Refused.own("GUARD-OPERATION", f"A SELECT is none of {acting.operation}; act with another one.")
+            if acting.operation not in OPERATIONS.get(kind, frozenset()):
+                raise Refused.own("GUARD-OPERATION", f"{kind.upper()} is none of {acting.operation}.")
             return self._now()
         except Refused as refused:
             refusal = refused
@@ -271,8 +389,29 @@ def _while_open(acting: context.Acting, batches: Iterator[list[enforce.Row]]) ->
     raise Refused.own("GUARD-CONTEXT", "It closed before all rows were taken; take them inside it.")
 
 
-READING: Final = frozenset({"use", "process", "transmit", "provide", "disclose", "delete"})
-"""Operations in which stored data is read; `delete` for the job that looks for what it has to delete."""
+async def _while_open_async(
+    acting: context.Acting, batches: AsyncIterator[list[enforce.Row]]
+) -> AsyncIterator[list[enforce.Row]]:
+    """`_while_open`, awaited."""
+    while acting.open:
+        batch = await anext(batches, None)
+        if batch is None:
+            return
+        yield batch
+    raise Refused.own("GUARD-CONTEXT", "It closed before all rows were taken; take them inside it.")
+
+
+_STORING: Final = frozenset({"collect", "store", "use", "process"})
+
+OPERATIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "select": frozenset({"use", "process", "transmit", "provide", "disclose", "delete"}),
+        "insert": _STORING,
+        "update": _STORING,
+        "delete": frozenset({"delete"}),
+    }
+)
+"""In which operations a statement may be part; a SELECT in `delete`, too, for the job that looks for what to delete."""
 
 NOBODY: Final = Actor(id="", kind="service")
 """Who acts where no context says."""

@@ -98,6 +98,25 @@ withdrawal: Final = Table(
 Rows are never deleted. `at` is when the person withdrew, `recorded_at` when that was made known here; consents
 given up to the later of the two are void. `purpose` '' and `recipient` '*' stand for all."""
 
+review: Final = Table(
+    "guard_review",
+    metadata,
+    Column("review_id", Text, primary_key=True, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("by_role", Text, nullable=False),
+    Column("cap", Integer, nullable=False),
+    Column("status", Text, nullable=False, index=True),
+    Column("approver", Text),
+    Column("held_at", Integer, nullable=False),
+    Column("settled_at", Integer),
+)
+"""What waits for another person. `status` is held, approved, consumed or rejected and only moves forward;
+`digest` is what an approval is bound to, `cap` how many persons it reaches at most; `by_role` and `approver` are
+JSON: the roles that have to approve, and for each role who did."""
+
 person: Final = Table(
     "guard_person",
     persons_metadata,

@@ -106,8 +106,18 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         "GUARD-WITHDRAWN": _own(
             "Somebody withdrew a consent while the result was being taken.", "取数期间有人撤回了同意。"
         ),
+        "GUARD-RELATION": _own(
+            "Who wrote what a relation rests on does not use the relation in the same transaction.",
+            "在同一事务中写入了关系所依据的数据，不得再凭该关系操作。",
+        ),
+        "GUARD-WRITE": _own(
+            "The statement would write a row that may not be written.", "该语句会写入不允许写入的记录。"
+        ),
+        "GUARD-HELD": _own("Another person has to approve this first.", "须先经他人审批。"),
+        "GUARD-REVIEW": _own("The approval cannot be used for this.", "该审批不能用于本次操作。"),
+        "GUARD-APPROVER": _own("This is not for this person to approve or reject.", "此人无权审批或驳回该申请。"),
         "GUARD-CLOCK": _own("The clock does not tell a time.", "时钟读数无效。"),
-        "GUARD-OPERATION": _own("This operation does not read.", "该操作不是读取操作。"),
+        "GUARD-OPERATION": _own("This operation is not one for such a statement.", "该操作与此类语句不符。"),
         "GUARD-ABSENT": _own("No such person, or not permitted.", "查无此人，或不允许查询。"),
         "GUARD-SQL": _own("The statement is not one that guard can guarantee.", "无法保证该语句的安全。"),
         "GUARD-SQL-TABLE": _own(

@@ -13,6 +13,7 @@ from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Decision, Item
+from guard.transaction import Transaction
 from guard_dbapi.driver import Driver, Session, Statement
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ class GuardedCursor:
             self._batches = self._public(apply(None), statement, parameters)
         else:
             self._acting = self._guard.current()
-            self._batches = self._guard.read(self._acting, plan, sql, parameters, statement, apply)
+            self._batches = self._guard.read(
+                self._acting, plan, sql, parameters, statement, apply, transaction=Transaction()
+            )
         self._rows.extend(next(self._batches, ()))
         self._description = tuple(Column(name) for name in columns)
 

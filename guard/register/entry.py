@@ -36,9 +36,12 @@ VERSION: Final = 1
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
-Kind: TypeAlias = Literal["read", "intent", "done", "failed", "rolled_back", "denied", "held", "consent"]
-"""A read is one released batch. An `intent` comes before the effect of a write; `done`, `failed` and
-`rolled_back` refer to it, and an intent that nothing refers to reads as done."""
+Kind: TypeAlias = Literal[
+    "read", "intent", "done", "failed", "rolled_back", "denied", "held", "approved", "rejected", "consent"
+]
+"""A read is one released batch. What is `held` waits for another person, who has it `approved` or `rejected`;
+`review` names it in all of these, and in what was released on it. An `intent` comes before the effect of a write;
+`done`, `failed` and `rolled_back` refer to it, and an intent that nothing refers to reads as done."""
 
 OUTCOMES: Final = frozenset({"done", "failed", "rolled_back"})
 

@@ -1,0 +1,69 @@
+"""What a decision asks for besides: how many persons at most, and when another person has to approve."""
+
+from __future__ import annotations
+
+from typing import NoReturn, assert_never
+
+import msgspec
+
+from guard.attempt import Attempt
+from guard.effects import Append, Claim, Hold, Writing
+from guard.errors import Held
+from guard.model import Decision, Limit, Reason, Review
+
+
+class Needed(msgspec.Struct, frozen=True):
+    """Why another person has to approve, and in which roles; both empty where nobody has to."""
+
+    reasons: tuple[Reason, ...] = ()
+    by: tuple[str, ...] = ()
+
+
+def needed(attempt: Attempt, decision: Decision, persons: int, *, ended: bool) -> Needed:
+    """What so many persons need; refuses what they are too many or, at the end, too few for.
+
+    A limit that sends to a review where the decision names nobody who could approve is a limit that refuses.
+    """
+    roles = {one.by for one in decision.obligations if isinstance(one, Review)}
+    reasons: list[Reason] = []
+    by: set[str] = set()
+    for obligation in decision.obligations:
+        match obligation:
+            case Review(by=role):
+                if persons > (obligation.above.subjects if obligation.above else 0):
+                    reasons.append(Reason(rule=obligation.rule or "GUARD-HELD"))
+                    by.add(role)
+            case Limit():
+                reason = Reason(rule=obligation.rule or "GUARD-LIMIT")
+                if persons > obligation.subjects and obligation.on_exceed == "review" and roles:
+                    reasons.append(reason)
+                    by |= roles
+                elif persons > obligation.subjects or (ended and persons < obligation.minimum):
+                    raise attempt.refused((reason,), "Ask for fewer persons at once.")
+            case _:
+                assert_never(obligation)
+    return Needed(tuple(reasons), tuple(sorted(by)))
+
+
+def reviewed(decision: Decision) -> bool:
+    """Whether a decision may ask for an approval at all."""
+    return any(isinstance(one, Review) for one in decision.obligations)
+
+
+def claim(attempt: Attempt, persons: int) -> Writing:
+    """Uses up the approval that the attempt quotes: how many persons it reaches, -1 if it is not for this."""
+    if attempt.review is None:
+        return -1
+    cap: int | None = yield Claim(attempt.review, attempt.digest(), attempt.actor.id, persons)
+    return -1 if cap is None else cap
+
+
+def hold(attempt: Attempt, need: Needed, persons: int) -> Writing:
+    """Keeps the attempt for another person and raises Held. Nothing of it has been released or written."""
+    review_id: str = yield Hold(attempt.request(need.by, persons))
+    entry: int = yield Append(attempt.draft("held", persons=persons, reasons=need.reasons, review=review_id))
+    _held(attempt, need, review_id, entry)
+
+
+def _held(attempt: Attempt, need: Needed, review_id: str, entry: int) -> NoReturn:
+    raise Held(need.reasons, review_id=review_id, entry=entry, catalog=attempt.messages)

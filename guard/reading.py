@@ -1,0 +1,129 @@
+"""The road of a read: decided before executed, registered before released.
+
+What the order guarantees. `Decide` comes before `Execute`: no statement runs that was not made from the decision
+on it. `Mark` comes before `Execute`: who withdraws after the statement's snapshot was taken is found by any later
+`Withdrawn`, which is asked before each later batch, and before the first too where the snapshot may be that of an
+older transaction. `Append` comes before `Release`, batch by batch: no row reaches the program before the entry that
+names its persons is durable. `Claim` comes before both: an approval is used up even if the process dies next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
+
+from guard.attempt import Attempt, Guarded, Limits
+from guard.effects import Append, Decide, Effect, Execute, Fetch, Mark, Release, Road, Row, Withdrawn
+from guard.missing import missing
+from guard.model import Decision, Outcome, Reason
+from guard.obligations import Needed, claim, hold, needed
+from guard.transaction import Transaction
+
+Met: TypeAlias = list[tuple[Row, tuple[str, ...]]]
+"""Rows, each with its persons."""
+
+
+def reading(
+    attempt: Attempt,
+    apply: Callable[[Decision], Guarded],
+    outcome: Callable[[Outcome], None],
+    limits: Limits,
+    transaction: Transaction,
+) -> Road:
+    """One read. A refusal is raised as it comes: `guard.enforce.read` registers it first."""
+    decision: Decision = yield Decide(attempt.activity)
+    attempt.decision = decision
+    permitted(attempt, decision)
+    guarded = apply(decision)
+    unrelated(attempt, guarded, transaction)
+    statement = guarded.bind(attempt.parameters, attempt.facts)
+    older = transaction.mark is not None
+    mark = transaction.mark
+    if mark is None and not decision.obligations:
+        # What has an obligation is released all at once, so that no later batch asks who withdrew since.
+        mark = yield Mark()
+    yield Execute(*statement)
+    count = 0
+    entry: int | None = None
+    seen: set[str] = set()
+    held: list[Row] = []
+    need = Needed()
+    cut = ended = False
+    while not ended:
+        rows: list[Row] = yield Fetch(limits.batch)
+        ended = not rows
+        met = _with_persons(guarded, rows)
+        if met and mark is not None and (older or entry is not None):
+            met = yield from _still(attempt, guarded, mark, met)
+            cut = cut or len(met) < len(rows)
+        for row, persons_of_row in met:
+            seen.update(persons_of_row)
+            held.append(row)
+        need = needed(attempt, decision, len(seen), ended=ended)
+        if ended and entry is None and not seen and attempt.facts.subject is not None:
+            yield from missing(attempt, decision, attempt.facts.subject)
+        if decision.obligations and not ended:
+            # What an obligation counts is known at the end: until then nothing is released.
+            if len(held) > limits.buffered:
+                raise attempt.refused((Reason(rule="GUARD-LIMIT"),), "Ask for fewer rows at once.")
+            continue
+        if held or entry is None:
+            review = yield from _approval(attempt, need, len(seen))
+            persons = tuple(sorted(seen)) or attempt.named
+            entry = yield Append(attempt.draft("read", subjects=persons, rows=len(held), review=review))
+            yield Release(held)
+            count += len(held)
+            held = []
+            seen.clear()
+    rules = rules_that_applied(guarded, decision)
+    reduced = guarded.reduced or cut
+    outcome(Outcome(operation=attempt.activity.operation, reduced=reduced, rules=rules, rows=count, entry=entry))
+
+
+def _with_persons(guarded: Guarded, rows: list[Row]) -> Met:
+    visible = [len(row) - guarded.hidden for row in rows]
+    return [(row[:n], guarded.persons(row[n:])) for row, n in zip(rows, visible, strict=True)]
+
+
+def _approval(attempt: Attempt, need: Needed, persons: int) -> Generator[Effect, Any, str | None]:
+    """The approval that was used up for these persons; None where none is needed. Held where there is none yet."""
+    if not need.reasons:
+        return None
+    if (yield from claim(attempt, persons)) < persons:
+        yield from hold(attempt, need, persons)
+    return attempt.review
+
+
+def _still(attempt: Attempt, guarded: Guarded, mark: int, met: Met) -> Generator[Effect, Any, Met]:
+    """The rows without those of persons who withdrew since the mark.
+
+    A row that speaks of several persons together cannot be cut; what is left of the result is refused.
+    """
+    persons = tuple(sorted({person for _, of_row in met for person in of_row}))
+    gone: frozenset[str] = (yield Withdrawn(mark, persons)) if persons else frozenset()
+    if gone and guarded.collected:
+        raise attempt.refused((Reason(rule="GUARD-WITHDRAWN"),), "Ask again.")
+    return [(row, of_row) for row, of_row in met if gone.isdisjoint(of_row)]
+
+
+def permitted(attempt: Attempt, decision: Decision) -> None:
+    """Refuses what policy does not allow."""
+    if not decision.allow:
+        raise attempt.refused(decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),))
+
+
+def unrelated(attempt: Attempt, guarded: Guarded, transaction: Transaction) -> None:
+    """Refuses a relation that rests on what this transaction wrote: an actor could make it and then roll back.
+
+    An INSERT or UPDATE may not rest on what it writes itself either, since its own rows would answer for it.
+    """
+    own = {attempt.plan.writes} if attempt.plan.kind in {"insert", "update"} else set()
+    if guarded.related & (transaction.written | own):
+        raise attempt.refused(
+            (Reason(rule="GUARD-RELATION"),), "End the transaction first, or let somebody else write it."
+        )
+
+
+def rules_that_applied(guarded: Guarded, decision: Decision) -> tuple[str, ...]:
+    """The rules that shaped the statement, and those of its obligations."""
+    return tuple(dict.fromkeys((*guarded.rules, *(one.rule for one in decision.obligations if one.rule))))

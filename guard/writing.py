@@ -1,0 +1,197 @@
+"""The road of a write: looked at before it is registered, registered before it takes effect.
+
+What the order guarantees. `Decide` comes first, as in a read. The image before the write is read inside the
+savepoint, so that what is counted is what is written. An approval is claimed before the savepoint: it is used up
+whatever comes of the write. `Append(intent)` comes before the write: no effect without a durable entry that names
+its persons, whoever dies next; an intent without an outcome reads as done. After the write its own image is checked,
+and only then kept. What is refused inside the savepoint is undone before anything else, and only what was surely
+undone is registered as `failed`. `done` comes after the commit, so it is never said of what was rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import msgspec
+
+from guard.attempt import Attempt, GuardedWrite, Limits
+from guard.effects import Append, Decide, Effect, Execute, Fetch, Road, Row, Savepoint, Settle, Withdrawn, Writing
+from guard.errors import Misuse, Refused
+from guard.missing import missing
+from guard.model import Decision, Outcome, Reason
+from guard.obligations import Needed, claim, hold, needed, reviewed
+from guard.reading import permitted, rules_that_applied, unrelated
+from guard.transaction import Transaction
+
+
+class _State(msgspec.Struct):
+    """How far a write has come: its intent, whom it met, how many rows it wrote."""
+
+    cap: int = -1
+    """How many persons the approval reaches that was used up for it."""
+    intent: int | None = None
+    persons: set[str] = msgspec.field(default_factory=set)
+    rows: int = 0
+
+
+def writing(
+    attempt: Attempt,
+    apply: Callable[[Decision], GuardedWrite],
+    outcome: Callable[[Outcome], None],
+    limits: Limits,
+    transaction: Transaction,
+) -> Writing:
+    """One write; returns how many rows were written. A refusal is raised as it comes: `enforce.write` registers it."""
+    source = attempt.plan.writes
+    if source is None:
+        raise Misuse("This statement writes nothing.")
+    decision: Decision = yield Decide(attempt.activity)
+    attempt.decision = decision
+    permitted(attempt, decision)
+    guarded = apply(decision)
+    unrelated(attempt, guarded, transaction)
+    state = _State()
+    if reviewed(decision):
+        state.cap = yield from claim(attempt, 0)
+    yield Savepoint()
+    try:
+        need = yield from _written(attempt, decision, guarded, limits, transaction, state)
+        if not need.reasons:
+            yield Settle(keep=True)
+    except Refused as refused:
+        refusal = refused
+    else:
+        if need.reasons:
+            yield Settle(keep=False)
+            yield from hold(attempt, need, len(state.persons))
+        return (yield from _done(attempt, decision, guarded, outcome, transaction, state, source))
+    yield from _undo(attempt, state, refusal)
+    raise refusal
+
+
+def _written(
+    attempt: Attempt,
+    decision: Decision,
+    guarded: GuardedWrite,
+    limits: Limits,
+    transaction: Transaction,
+    state: _State,
+) -> Generator[Effect, Any, Needed]:
+    """Looks, registers the intent, writes, and looks again. What another person has to approve first is not written."""
+    rows, state.persons = yield from _image(
+        attempt, decision, guarded, limits, guarded.before(attempt.parameters, attempt.facts)
+    )
+    need = needed(attempt, decision, len(state.persons), ended=True)
+    if need.reasons and state.cap < len(state.persons):
+        return need
+    yield from _not_withdrawn(attempt, transaction, state.persons)
+    state.intent = yield Append(
+        attempt.draft("intent", subjects=_named(attempt, state), rows=rows, review=_used(attempt, state))
+    )
+    state.rows, after = yield from _image(
+        attempt, None, guarded, limits, guarded.bind(attempt.parameters, attempt.facts)
+    )
+    new = after - state.persons
+    if new:
+        # An UPDATE that gives rows to other persons, or rows that came between the two images.
+        yield from _not_withdrawn(attempt, transaction, new)
+        state.persons |= new
+        need = needed(attempt, decision, len(state.persons), ended=True)
+        if need.reasons and state.cap < len(state.persons):
+            raise attempt.refused(need.reasons, "The rows changed meanwhile; try again.")
+    return Needed()
+
+
+def _image(
+    attempt: Attempt,
+    decision: Decision | None,
+    guarded: GuardedWrite,
+    limits: Limits,
+    statement: tuple[str, Any],
+) -> Generator[Effect, Any, tuple[int, set[str]]]:
+    """Runs one of the two texts: how many rows, and whose. Refused where one of them may not be written.
+
+    With the decision, why the declared person's rows may not be written is told to whom it may be told.
+    """
+    yield Execute(*statement)
+    persons: set[str] = set()
+    count = 0
+    allowed = True
+    rows: list[Row] = yield Fetch(limits.batch)
+    while rows:
+        for row in rows:
+            allowed = allowed and row[0] in (1, True)
+            persons.update(guarded.persons(row[1:]))
+        count += len(rows)
+        if count > limits.buffered:
+            raise attempt.refused((Reason(rule="GUARD-LIMIT"),), "Write fewer rows at once.")
+        rows = yield Fetch(limits.batch)
+    if not allowed:
+        if decision is not None and attempt.facts.subject is not None:
+            yield from missing(attempt, decision, attempt.facts.subject)
+        raise attempt.refused((Reason(rule="GUARD-WRITE"),))
+    return count, persons
+
+
+def _not_withdrawn(attempt: Attempt, transaction: Transaction, persons: set[str]) -> Road:
+    """In an older snapshot the conditions may have held for who has withdrawn since: refused, nothing is cut."""
+    if transaction.mark is not None and persons and (yield Withdrawn(transaction.mark, tuple(sorted(persons)))):
+        raise attempt.refused((Reason(rule="GUARD-WITHDRAWN"),), "Begin a new transaction.")
+
+
+def _done(
+    attempt: Attempt,
+    decision: Decision,
+    guarded: GuardedWrite,
+    outcome: Callable[[Outcome], None],
+    transaction: Transaction,
+    state: _State,
+    source: str,
+) -> Writing:
+    """Registers the outcome of what was kept: at once in autocommit, else when the transaction ends.
+
+    In autocommit the effect is committed by now. If the register fails here, nothing can be taken back and nothing
+    has to be: the intent stands and reads as done. Raising would make the program write it twice.
+    """
+    done = attempt.draft("done", subjects=_named(attempt, state), rows=state.rows, refers_to=state.intent)
+    entry = state.intent
+    if transaction.mark is None:
+        try:
+            entry = yield Append(done)
+        except Refused:
+            entry = state.intent
+    else:
+        transaction.wrote(source, done)
+    rules = rules_that_applied(guarded, decision)
+    outcome(
+        Outcome(
+            operation=attempt.activity.operation, reduced=guarded.reduced, rules=rules, rows=state.rows, entry=entry
+        )
+    )
+    return state.rows
+
+
+def _undo(attempt: Attempt, state: _State, refusal: Refused) -> Road:
+    """Undoes the write. What could not surely be undone keeps its intent alone, which reads as done."""
+    try:
+        yield Settle(keep=False)
+    except Refused:
+        refusal.entry = state.intent
+        return
+    if state.intent is not None:
+        failed = attempt.draft(
+            "failed", subjects=_named(attempt, state), reasons=refusal.reasons, refers_to=state.intent
+        )
+        try:
+            refusal.entry = yield Append(failed)
+        except Refused:
+            refusal.entry = state.intent
+
+
+def _named(attempt: Attempt, state: _State) -> tuple[str, ...]:
+    return tuple(sorted(state.persons)) or attempt.named
+
+
+def _used(attempt: Attempt, state: _State) -> str | None:
+    return attempt.review if state.cap >= 0 else None
