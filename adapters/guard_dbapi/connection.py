@@ -16,6 +16,7 @@ from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard_dbapi.cursor import GuardedCursor
 from guard_dbapi.driver import Driver, Session, driver, site_of
+from guard_dbapi.unit import Unit
 
 Connect: TypeAlias = Callable[..., Any]
 
@@ -51,17 +52,18 @@ def connect(guard: Guard, url: str | None = None) -> GuardedConnection:
 class GuardedConnection:
     """A PEP 249 connection whose statements are decided, rewritten and registered."""
 
-    __slots__ = ("_cache", "_driver", "_guard", "_session")
+    __slots__ = ("_cache", "_driver", "_guard", "_session", "_unit")
 
     def __init__(self, session: Session, guard: Guard, cache: guard_sql.PlanCache, behind: Driver) -> None:
         self._session: Final = session
+        self._unit: Final = Unit(session, guard)
         self._guard: Final = guard
         self._cache: Final = cache
         self._driver: Final = behind
 
     def cursor(self, name: str | None = None) -> GuardedCursor:
         """A new cursor. With a name it is one of the server (psycopg): its rows are fetched as they are taken."""
-        return GuardedCursor(self, self._session, self._guard, self._cache, self._driver, name=name)
+        return GuardedCursor(self, self._session, self._unit, self._guard, self._cache, self._driver, name=name)
 
     def execute(self, sql: str, parameters: Any = None) -> GuardedCursor:
         """A new cursor on which the statement was executed."""
@@ -69,15 +71,15 @@ class GuardedConnection:
 
     def commit(self) -> None:
         """Commits; the database's own error text does not come out."""
-        self._session.end(commit=True)
+        self._unit.end(commit=True)
 
     def rollback(self) -> None:
         """Rolls back."""
-        self._session.end(commit=False)
+        self._unit.end(commit=False)
 
     def close(self) -> None:
         """Closes the connection and what was not fetched from it."""
-        self._session.close()
+        self._unit.close()
 
     @property
     def closed(self) -> bool:
@@ -132,9 +134,11 @@ class GuardedConnection:
     ) -> None:
         if self._session.closed:
             return
-        if kind is None:
-            self.commit()
-        else:
-            self.rollback()
+        try:
+            self._unit.end(commit=kind is None)
+        except Refused:
+            if kind is None:
+                raise
+            self.close()  # the database undoes it, and the error of the body comes out
         if self._driver.CLOSES:
             self.close()

@@ -2,86 +2,45 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import guard_sql
-from guard.context import Acting
 from guard.enforce import Row
-from guard.errors import Misuse, Refused
+from guard.errors import Refused
 from guard.facade import Guard
-from guard.model import Decision, Item
-from guard.transaction import Transaction
+from guard.model import Decision
 from guard_dbapi.driver import Driver, Session, Statement
+from guard_dbapi.prepared import Prepared, copied, written
+from guard_dbapi.unit import Unit
 
 if TYPE_CHECKING:
     from guard_dbapi.connection import GuardedConnection
 
 
-class Column(NamedTuple):
-    """A visible column, as PEP 249 describes one; the guard knows its name only."""
+class GuardedCursor(Prepared):
+    """A PEP 249 cursor."""
 
-    name: str
-    type_code: None = None
-    display_size: None = None
-    internal_size: None = None
-    precision: None = None
-    scale: None = None
-    null_ok: None = None
-
-
-class GuardedCursor:
-    """A PEP 249 cursor.
-
-    `description` names the columns that the caller may see. `rowcount` is -1 after a read: how many rows there
-    are is known when the last was released.
-    """
-
-    __slots__ = (
-        "_acting",
-        "_batches",
-        "_cache",
-        "_closed",
-        "_connection",
-        "_description",
-        "_driver",
-        "_guard",
-        "_name",
-        "_plan",
-        "_rows",
-        "_session",
-        "_statement",
-        "arraysize",
-        "rowcount",
-    )
+    __slots__ = ("_batches", "_connection", "_session", "_statement", "_unit")
 
     def __init__(
         self,
         connection: GuardedConnection,
         session: Session,
+        unit: Unit,
         guard: Guard,
         cache: guard_sql.PlanCache,
         behind: Driver,
         *,
         name: str | None = None,
     ) -> None:
-        self._connection = connection
-        self._session = session
-        self._guard = guard
-        self._cache = cache
-        self._driver = behind
-        self._name = name
+        super().__init__(guard, cache, percent=behind.PERCENT, name=name)
+        self._connection: Final = connection
+        self._session: Final = session
+        self._unit: Final = unit
         self._batches: Iterator[list[Row]] = iter(())
-        self._rows: deque[Row] = deque()
-        self._description: tuple[Column, ...] | None = None
         self._statement: Statement | None = None
-        self._plan: guard_sql.Plan | None = None
-        self._acting: Acting | None = None
-        self._closed = False
-        self.arraysize = 1
-        self.rowcount = -1
 
     @property
     def connection(self) -> GuardedConnection:
@@ -89,71 +48,116 @@ class GuardedCursor:
         return self._connection
 
     @property
-    def name(self) -> str | None:
-        """The name of a server-side cursor."""
-        return self._name
-
-    @property
-    def description(self) -> tuple[Column, ...] | None:
-        """One 7-tuple a visible column, the name first; None before a statement and after a write."""
-        return self._description
-
-    @property
     def statement(self) -> str | None:
         """The guarded statement that ran last, without its parameters; None if none did."""
         return None if self._statement is None else self._statement.text
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """What the statement touches, as policy was asked about it; empty where it could not be read."""
-        return () if self._plan is None else self._plan.items
 
     @property
     def decision(self) -> Decision | None:
         """What policy allowed of the statement that ran last, as it was carried out."""
         return None if self._statement is None else self._statement.decision
 
+    @property
+    def lastrowid(self) -> int | None:
+        """The row id of what the last INSERT wrote (sqlite3), else None."""
+        if self._plan is None or self._plan.kind != "insert" or self._statement is None:
+            return None
+        return self._statement.lastrowid
+
     def execute(self, sql: str, parameters: Any = None) -> Self:
-        """Decides, rewrites and runs one statement; the first rows are registered and ready when it returns."""
-        if self._closed:
-            raise Misuse("This cursor is closed; take a new one from the connection.")
+        """Decides, rewrites and runs one statement.
+
+        When it returns, the first rows of a read are registered and ready; a write is done and registered.
+        """
         self._forget()
+        self._run(self._planned(sql, parameters), sql, parameters)
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> Self:
+        """Runs a statement that writes for each of the parameters: each is an operation of its own."""
+        self._forget()
+        rows = 0
+        for one in parameters:
+            plan = self._planned(sql, one)
+            self._many(plan)
+            self._run(plan, sql, one)
+            rows += self.rowcount
+        self.rowcount = rows
+        return self
+
+    def _run(self, plan: guard_sql.Plan, sql: str, parameters: Any) -> None:
+        self._statement = statement = Statement(self._session, name=self._name, writes=plan.writes)
+        writing = plan.kind != "select"
+        self._unit.opening(writing=writing)
         try:
-            plan = self._cache.plan(sql)
+            if writing:
+                self.rowcount = self._write(plan, statement, sql, copied(parameters))
+            else:
+                self._batches = self._read(plan, statement, sql, copied(parameters))
+                self._rows.extend(next(self._batches, ()))
+                self._describe(statement)
+        finally:
+            if statement.parted:
+                statement.settle(keep=False)  # it ended where it stood: nothing of it may be committed
+            self._unit.closing()
+
+    def _read(self, plan: guard_sql.Plan, statement: Statement, sql: str, parameters: Any) -> Iterator[list[Row]]:
+        if plan.public:
+            return self._public(plan, statement, parameters)
+        self._acting = self._guard.current()
+        return self._guard.read(
+            self._acting,
+            plan,
+            sql,
+            parameters,
+            statement,
+            lambda decision: self._apply(plan, statement, decision),
+            transaction=self._unit.transaction,
+        )
+
+    def _public(self, plan: guard_sql.Plan, statement: Statement, parameters: Any) -> Iterator[list[Row]]:
+        """A statement on sources without personal data: checked and rewritten, but no activity."""
+        statement.execute(*self._apply(plan, statement, None).bind(parameters, None))
+        while rows := statement.fetch(self._guard.settings.limits.batch):
+            yield rows
+
+    def _write(self, plan: guard_sql.Plan, statement: Statement, sql: str, parameters: Any) -> int:
+        """How many rows it wrote."""
+        self._writable(written(plan), sql)
+        if plan.public:
+            return self._write_public(plan, statement, parameters)
+        self._acting = self._guard.current()
+        return self._guard.write(
+            self._acting,
+            plan,
+            sql,
+            parameters,
+            statement,
+            lambda decision: self._apply(plan, statement, decision),
+            transaction=self._unit.transaction,
+        )
+
+    def _write_public(self, plan: guard_sql.Plan, statement: Statement, parameters: Any) -> int:
+        """A write on a source without personal data. A relation may still rest on it."""
+        rows = 0
+        bound = self._apply(plan, statement, None).bind(parameters, None)
+        statement.savepoint()
+        statement.execute(*bound)
+        while some := statement.fetch(self._guard.settings.limits.batch):
+            rows += len(some)
+        statement.settle(keep=True)
+        self._unit.touched(written(plan))
+        return rows
+
+    def _writable(self, source: str, sql: str) -> None:
+        """Refuses, and registers it, where the write would change other tables."""
+        try:
+            self._session.writable(source)
         except Refused as refused:
             refusal = refused
         else:
-            self._plan = plan
-            self._start(plan, sql, _copied(parameters))
-            return self
+            return
         raise self._guard.refuse(self._guard.current(), refusal, sql)
-
-    def _start(self, plan: guard_sql.Plan, sql: str, parameters: Any) -> None:
-        self._statement = statement = Statement(self._session, name=self._name)
-        columns: tuple[str, ...] = ()
-
-        def apply(decision: Decision | None) -> guard_sql.Guarded:
-            nonlocal columns
-            guarded = self._cache.apply(plan, decision)
-            columns = guarded.columns
-            statement.guarded, statement.decision = guarded, decision
-            return guarded
-
-        if plan.public:
-            self._batches = self._public(apply(None), statement, parameters)
-        else:
-            self._acting = self._guard.current()
-            self._batches = self._guard.read(
-                self._acting, plan, sql, parameters, statement, apply, transaction=Transaction()
-            )
-        self._rows.extend(next(self._batches, ()))
-        self._description = tuple(Column(name) for name in columns)
-
-    def _public(self, guarded: guard_sql.Guarded, statement: Statement, parameters: Any) -> Iterator[list[Row]]:
-        """A statement on sources without personal data: checked and rewritten, but no activity."""
-        statement.execute(*guarded.bind(parameters, None))
-        while rows := statement.fetch(self._guard.settings.limits.batch):
-            yield rows
 
     def fetchone(self) -> Row | None:
         """The next row, None at the end."""
@@ -179,35 +183,16 @@ class GuardedCursor:
         self._rows.clear()
         return rows
 
-    def _within(self) -> None:
-        """Rows are taken in the context that they were read in."""
-        if self._acting is not None and not self._acting.open:
-            self._rows.clear()
-            raise Refused.own("GUARD-CONTEXT", "It closed before all rows were taken; take them inside it.")
-
     def _forget(self) -> None:
         """Nothing of the last statement is left to take."""
-        if self._statement is not None:
-            self._statement.close()
-        self._rows.clear()
+        statement, self._statement = self._statement, None
         self._batches = iter(())
-        self._description = None
-        self._statement = self._plan = None
-        self._acting = None
-        self.rowcount = -1
+        self._clear()
+        if statement is not None:
+            statement.close()
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.fetchone, None)
-
-    def executemany(self, *_: Any) -> Self:
-        """Refused: statements that write are not built yet."""
-        raise Refused.own("GUARD-PROXY", "executemany is not built; execute one SELECT at a time.")
-
-    def setinputsizes(self, *_: Any) -> None:
-        """Does nothing, as PEP 249 lets it."""
-
-    def setoutputsize(self, *_: Any) -> None:
-        """Does nothing, as PEP 249 lets it."""
 
     def close(self) -> None:
         """Closes it; rows that were not released never are."""
@@ -221,10 +206,3 @@ class GuardedCursor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _copied(parameters: Any) -> Any:
-    """The parameters as they are now: the caller's list may change while rows are still being registered."""
-    if type(parameters) in (list, tuple):
-        return tuple(parameters)
-    return dict(parameters) if type(parameters) is dict else parameters

@@ -162,7 +162,7 @@ def bounded(rows: Sequence[Row], most: int) -> Sequence[Row]:
 class Statement:
     """One guarded statement on a session: the `Database` and the `Scope` of `guard.drive`."""
 
-    __slots__ = ("_name", "_session", "_writes", "decision", "guarded", "lastrowid", "result", "text")
+    __slots__ = ("_name", "_session", "_writes", "decision", "guarded", "lastrowid", "parted", "result", "text")
 
     def __init__(self, session: Session, *, name: str | None = None, writes: str | None = None) -> None:
         self._session = session
@@ -172,6 +172,8 @@ class Statement:
         self.text: str | None = None
         """The guarded text that ran last, None before."""
         self.lastrowid: int | None = None
+        self.parted = False
+        """Whether a savepoint was neither kept nor undone yet."""
         self.decision: Decision | None = None
         self.guarded: guard_sql.Guarded | None = None
         """What the text that runs next is a form of."""
@@ -195,10 +197,12 @@ class Statement:
     def savepoint(self) -> None:
         """Begins what can be undone alone."""
         self._session.savepoint()
+        self.parted = True
 
     def settle(self, keep: bool) -> None:
         """Keeps or undoes it."""
         self._session.settle(keep=keep)
+        self.parted = False
 
     def close(self) -> None:
         """Rows that were not taken never are."""

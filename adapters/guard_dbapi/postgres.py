@@ -25,6 +25,7 @@ from guard.model import Condition, Facts
 from guard_dbapi import talk
 from guard_dbapi.driver import Result, bounded
 from guard_dbapi.talk import SAVEPOINT, Ask, Native, Texts
+from guard_sql import paramstyle
 from guard_sql.world import quoted
 
 if find_spec("pgparse") is None:
@@ -40,7 +41,8 @@ CLOSES: Final = True
 MODES: Final = frozenset({"autocommit", "isolation_level", "read_only", "deferrable"})
 """How transactions begin."""
 
-_TEXTS: Final = Texts()
+TEXTS: Final = Texts()
+"""The texts of all connections."""
 
 _ARGUMENTS: Final = frozenset(one.keyword.decode() for one in Conninfo.get_defaults()) - {"replication"} | {
     *("conninfo", "autocommit", "prepare_threshold"),
@@ -104,21 +106,89 @@ def portal(name: str) -> str:
     return quoted(name)
 
 
-class PostgresSession:
+class State:
+    """What a session knows of its connection without asking it, sync or async."""
+
+    def __init__(self, raw: Any, site: guard_sql.Site, most: int) -> None:
+        self._raw: Any = raw
+        """The connection, None once it is closed."""
+        self.site = site
+        self._most = most
+        self._written: set[str] = set()
+        self.era = 0
+        """How many transactions have ended: a cursor of the server is of one of them."""
+        self._alone = False
+        """Whether the open transaction is a savepoint's own, in autocommit."""
+
+    def outlives(self, *, writing: bool) -> bool:  # noqa: ARG002 -- a read begins a transaction too
+        """Every statement opens a transaction, unless in autocommit."""
+        raw = self._raw
+        return raw is not None and (not raw.autocommit or self.in_transaction)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        raw = self._raw
+        return raw is not None and raw.pgconn.transaction_status not in _NO_TRANSACTION
+
+    @property
+    def sound(self) -> bool:
+        """Whether a transaction is open that did not fail."""
+        return self._raw is not None and self._raw.pgconn.transaction_status == TransactionStatus.INTRANS
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or broke."""
+        return self._raw is None or self._raw.closed
+
+    def mode(self, name: str) -> Any:
+        """An attribute in `MODES`."""
+        if name not in MODES:
+            raise AttributeError(name)
+        if self._raw is None:
+            raise Misuse(talk.CLOSED)
+        return getattr(self._raw, name)
+
+    def settable(self, name: str) -> None:
+        """Misuse where a mode cannot be set now."""
+        self.mode(name)
+        if self.in_transaction:
+            raise Misuse(f"{name} is set outside a transaction; commit or roll back before.")
+
+    def _declarable(self) -> None:
+        if self.mode("autocommit") and not self.in_transaction:
+            raise Misuse("A named cursor lives in a transaction; this connection is in autocommit.")
+
+    def _parting(self, raw: Any) -> str:
+        """How to begin what can be undone alone."""
+        self._alone = raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE
+        return "BEGIN" if self._alone else f"SAVEPOINT {SAVEPOINT}"
+
+    def _settling(self, raw: Any, *, keep: bool) -> tuple[str, ...]:
+        """How to keep or undo it."""
+        status = raw.pgconn.transaction_status
+        if keep and status != TransactionStatus.INTRANS:
+            raise psycopg.InternalError  # PostgreSQL would answer a COMMIT by rolling back
+        if status == TransactionStatus.IDLE:
+            return ()  # undone by PostgreSQL itself
+        if self._alone:
+            return ("COMMIT",) if keep else ("ROLLBACK",)
+        release = f"RELEASE SAVEPOINT {SAVEPOINT}"
+        return (release,) if keep else (f"ROLLBACK TO SAVEPOINT {SAVEPOINT}", release)
+
+    def _whole(self) -> bool:
+        """Whether a COMMIT would be one: PostgreSQL answers that of a failed transaction by rolling it back."""
+        return self._raw is not None and self._raw.pgconn.transaction_status != TransactionStatus.INERROR
+
+
+class PostgresSession(State):
     """A connection of psycopg. Safe between threads, as psycopg's is."""
 
     def __init__(self, raw: Connection, site: guard_sql.Site, most: int) -> None:
-        self._raw: Connection | None = raw
-        self.site = site
-        self._most = most
+        super().__init__(raw, site, most)
         self._lock = RLock()
-        self._written: set[str] = set()
-        self._era = 0
-        """How many transactions have ended: a cursor of the server is of one of them."""
         self._cursor: psycopg.RawCursor[Row] | None = None
         """One for all texts: their rows are taken out of it at once."""
-        self._alone = False
-        """Whether the open transaction is a savepoint's own, in autocommit."""
 
     def work(self, work: Callable[[Connection], T]) -> T:
         """Does the work; a failure comes out as a refusal without its text, raised outside the handler.
@@ -126,7 +196,7 @@ class PostgresSession:
         `raise … from None` would still keep the original in `__context__`, with hidden values in its message.
         """
         with self._lock:
-            raw = self._raw
+            raw: Connection | None = self._raw
             if raw is None:
                 raise Refused.own("GUARD-DATABASE", talk.CLOSED)
             try:
@@ -183,7 +253,7 @@ class PostgresSession:
         writes: str | None = None,  # noqa: ARG002 -- the text was witnessed as the write that it is
     ) -> Result:
         """Runs it; without a name its rows are taken into memory."""
-        text = _TEXTS.of(sql, guarded)
+        text = TEXTS.of(sql, guarded)
         values, most = text.values(parameters), self._most
         if name is not None:
             return self._declared(name, text, values)
@@ -192,15 +262,14 @@ class PostgresSession:
 
     def _declared(self, name: str, text: Native, values: list[Any]) -> Result:
         made = declared(name, text)
-        if self.mode("autocommit") and not self.in_transaction:
-            raise Misuse("A named cursor lives in a transaction; this connection is in autocommit.")
+        self._declarable()
         self._rows(made.sql, values)
-        era, ended = self._era, False
+        era, ended = self.era, False
 
         def fetch(size: int) -> list[Row]:
             nonlocal ended
-            if era != self._era:
-                raise Refused.own("GUARD-DATABASE", "The transaction of this cursor has ended.")
+            if era != self.era:
+                raise Refused.own("GUARD-DATABASE", talk.ENDED)
             if ended:
                 return []
             rows = self._rows(f"FETCH FORWARD {int(size)} FROM {portal(name)}")
@@ -211,11 +280,10 @@ class PostgresSession:
 
         def close() -> None:
             nonlocal ended
-            raw = self._raw
-            if ended or era != self._era or raw is None:
+            if ended or era != self.era:
                 return
             ended = True
-            if raw.pgconn.transaction_status == TransactionStatus.INTRANS:
+            if self.sound:
                 self._rows(f"CLOSE {portal(name)}")
 
         return Result(fetch, close=close)
@@ -223,7 +291,7 @@ class PostgresSession:
     def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
         """For whom of `subjects` the condition holds."""
         sql, parameters = guard_sql.holds(self.site, source, condition, subjects, facts)
-        text = talk.native(sql)
+        text = talk.native(paramstyle.pyformat(sql))
         rows = self._rows(text.sql, text.values(parameters))
         return {key for (key,) in rows}
 
@@ -235,35 +303,16 @@ class PostgresSession:
 
     # --- Transactions ---
 
-    def outlives(self, *, writing: bool) -> bool:  # noqa: ARG002 -- a read begins a transaction too
-        """Every statement opens a transaction, unless in autocommit."""
-        raw = self._raw
-        return raw is not None and (not raw.autocommit or self.in_transaction)
-
     def savepoint(self) -> None:
         """A savepoint; in autocommit a transaction of its own."""
-
-        def work(raw: Connection) -> None:
-            self._alone = raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE
-            self._all(raw, "BEGIN" if self._alone else f"SAVEPOINT {SAVEPOINT}")
-
-        self.work(work)
+        self.work(lambda raw: self._all(raw, self._parting(raw)))
 
     def settle(self, *, keep: bool) -> None:
         """Releases or undoes it."""
 
         def work(raw: Connection) -> None:
-            status = raw.pgconn.transaction_status
-            if keep and status != TransactionStatus.INTRANS:
-                raise psycopg.InternalError  # PostgreSQL would answer a COMMIT by rolling back
-            if status == TransactionStatus.IDLE:
-                return  # undone by PostgreSQL itself
-            if self._alone:
-                self._all(raw, "COMMIT" if keep else "ROLLBACK")
-                return
-            if not keep:
-                self._all(raw, f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
-            self._all(raw, f"RELEASE SAVEPOINT {SAVEPOINT}")
+            for text in self._settling(raw, keep=keep):
+                self._all(raw, text)
 
         try:
             self.work(work)
@@ -276,44 +325,22 @@ class PostgresSession:
         raise refusal
 
     def end(self, *, commit: bool) -> bool:
-        """Ends the transaction. PostgreSQL answers the COMMIT of a failed transaction by rolling it back."""
-        raw = self._raw
-        whole = raw is not None and raw.pgconn.transaction_status != TransactionStatus.INERROR
-        self._era += 1
+        """Ends the transaction; whether it was committed."""
+        whole = self._whole()
+        self.era += 1
         self.work(lambda raw: raw.commit() if commit else raw.rollback())
         return commit and whole
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open, failed or not."""
-        raw = self._raw
-        return raw is not None and raw.pgconn.transaction_status not in _NO_TRANSACTION
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed, or broke."""
-        return self._raw is None or self._raw.closed
-
-    def mode(self, name: str) -> Any:
-        """An attribute in `MODES`."""
-        if name not in MODES:
-            raise AttributeError(name)
-        if self._raw is None:
-            raise Misuse(talk.CLOSED)
-        return getattr(self._raw, name)
-
     def set_mode(self, name: str, value: Any) -> None:
         """Sets one of them outside a transaction."""
-        self.mode(name)
-        if self.in_transaction:
-            raise Misuse(f"{name} is set outside a transaction; commit or roll back before.")
+        self.settable(name)
         self.work(lambda raw: setattr(raw, name, value))
 
     def close(self) -> None:
         """Closes it."""
         with self._lock:
             raw, self._raw = self._raw, None
-            self._era += 1
+            self.era += 1
         if raw is not None:
             raw.close()
 

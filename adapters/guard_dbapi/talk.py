@@ -177,6 +177,7 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
 """What an error of PostgreSQL may tell, by its SQLSTATE: nothing that depends on a stored value."""
 
 LOST: Final = "The connection is lost."
+ENDED: Final = "The transaction of this cursor has ended."
 CLOSED: Final = "The connection is closed."
 
 

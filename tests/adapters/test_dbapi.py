@@ -132,7 +132,7 @@ def test_what_is_not_on_the_list_does_not_exist(bank: Bank, name: str) -> None:
 @pytest.mark.parametrize("call", ["executemany", "executescript"])
 def test_more_than_one_statement_at_once_is_refused(bank: Bank, call: str) -> None:
     with refused("GUARD-PROXY"):
-        getattr(bank.connect(bank.file), call)("SELECT 1", [])
+        getattr(bank.connect(bank.file), call)("SELECT 1", [()])
 
 
 # --- Attaching ------------------------------------------------------------------------------------

@@ -502,7 +502,7 @@ def test_a_text_is_witnessed_once_and_runs_as_it_was_witnessed(pg: Both, monkeyp
     monkeypatch.setattr(witness_postgres, "check", _disagrees)
     with refused("GUARD-WITNESS"):
         session.run("SELECT 1", {}, guarded)
-    texts = postgres._TEXTS._met
+    texts = postgres.TEXTS._met
     before = len(texts)
     del guarded
     gc.collect()

@@ -1,0 +1,236 @@
+"""The DB-API adapter on both databases: reads, writes, transactions, withdrawals in the middle of them."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dbapi_bank
+import psycopg
+import pytest
+from dbapi_bank import LIN, PURPOSE, Bank, Kind
+
+from guard import Actor, Guard, Misuse, Refused
+from guard.demo import bank as example
+
+ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = ?"
+EVERYBODY = "SELECT customer_id FROM customer ORDER BY customer_id"
+FEW = {str(number) for number in range(1001, 1013)}
+SCORE = Actor(id="svc-score", kind="service", roles=("loan_officer",), unit="risk")
+"""Whose act needs no case, so that several persons are met."""
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dbapi_bank.sqlite_bank(tmp_path_factory.mktemp("both") / "bank")
+
+
+Open = Callable[..., Bank]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest, recorded: Path, tmp_path: Path) -> Iterator[Open]:
+    kind: Kind = request.param
+    made: list[Bank] = []
+
+    def make(*texts: str, limits: str = "") -> Bank:
+        folder = tmp_path / "bank"
+        if kind == "sqlite":
+            dbapi_bank.copied(recorded, folder)
+            place = str(folder / "bank.db")
+        else:
+            place = request.getfixturevalue("postgres_url")
+            dbapi_bank.postgres_bank(recorded, folder, place)
+        if limits:
+            config = folder / "guard.yaml"
+            config.write_text(config.read_text("utf-8").replace("batch: 256", limits), "utf-8")
+        guard = Guard.load(folder / "guard.yaml")
+        if kind == "postgres":
+            guard.consents.record_many([one for one in example.consents() if one.subject in FEW])
+            for consent, moment in example.withdrawals():
+                if consent in {one.consent.id for one in example.consents() if one.subject in FEW}:
+                    guard.consents.withdraw(consent, at=moment)
+        bank = Bank(kind, folder, place, guard)
+        made.append(bank)
+        if texts:
+            bank.outside(*texts)
+        return bank
+
+    yield make
+    for bank in made:
+        bank.close()
+
+
+@pytest.fixture
+def bank(opened: Open) -> Bank:
+    return opened()
+
+
+def refused(rule: str) -> Any:
+    return pytest.raises(Refused, match=rule)
+
+
+# --- Reads ----------------------------------------------------------------------------------------
+
+
+def test_rows_come_out_as_from_the_driver(bank: Bank) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE), bank.connect() as connection:
+        cursor = connection.cursor()
+        assert cursor.execute(bank.sql(ONE), (1002,)) is cursor
+        assert [column.name for column in cursor.description or ()] == ["full_name", "id_number"]
+        ((name, number),) = cursor
+        assert (name,) in bank.outside("SELECT full_name FROM {s}customer WHERE customer_id = 1002")
+        assert number.isalnum()
+        assert cursor.fetchone() is None
+        ((_, masked),) = cursor.execute(bank.sql(ONE), (1001,))
+        assert masked[3:] == "*" * 15
+
+
+def test_parameters_may_have_names(bank: Bank) -> None:
+    place = ":who" if bank.kind == "sqlite" else "%(who)s"
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        rows = bank.connect().execute(ONE.replace("?", place), {"who": 1002}).fetchall()
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"), [("SELECT '100%' FROM branch", None), ("SELECT '%s' FROM branch", None)]
+)
+def test_a_percent_sign_is_one_where_there_are_no_parameters(bank: Bank, sql: str, parameters: Any) -> None:
+    rows = bank.connect().execute(sql, parameters).fetchall()
+    assert rows[0][0] == sql.split("'")[1]
+
+
+def test_who_is_read_is_registered(bank: Bank) -> None:
+    bank.ask(ONE, (1002,))
+    (entry,) = bank.entries
+    assert entry.kind == "read"
+    assert entry.persons.count == 1
+
+
+def test_public_tables_need_no_context(bank: Bank) -> None:
+    assert len(bank.connect().execute("SELECT name FROM branch ORDER BY branch_id").fetchall()) == 3
+    assert bank.entries == []
+
+
+def test_a_refusal_is_registered_and_says_nothing_of_the_database(bank: Bank) -> None:
+    bank.outside("ALTER TABLE {s}customer RENAME TO secret_name")
+    with pytest.raises(Refused) as caught:
+        bank.ask(ONE, (1002,))
+    assert caught.value.rules == ("GUARD-DATABASE",)
+    assert caught.value.__context__ is None
+    assert "secret" not in str(caught.value)
+    assert [entry.kind for entry in bank.entries] == ["denied"]
+
+
+@pytest.mark.parametrize("sql", ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT x", "SET x = 1", "SELECT 1; SELECT 2"])
+def test_transactions_are_no_statements(bank: Bank, sql: str) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("GUARD-SQL"):
+        bank.connect().execute(sql)
+
+
+# --- Attaching ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["row_factory", "cursor_factory", "context", "factory", "detect_types", "nonsense"])
+def test_a_way_around_is_no_argument(bank: Bank, name: str) -> None:
+    with pytest.raises(Misuse, match="connect takes"):
+        bank.connect(**{name: None})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("info", "pgconn", "copy", "notifies", "add_notice_handler", "adapters", "row_factory", "cursor_factory"),
+        *("server_cursor_factory", "pipeline", "xid", "tpc_begin", "cancel", "fileno", "wait", "execute_batch", "lock"),
+        *("create_function", "backup", "set_authorizer", "text_factory", "blobopen", "__dict__", "stream", "query"),
+    ],
+)
+def test_what_is_not_on_the_list_does_not_exist(bank: Bank, name: str) -> None:
+    connection = bank.connect()
+    for one in (connection, connection.cursor()):
+        assert not hasattr(one, name)
+        with pytest.raises(AttributeError):
+            setattr(one, name, None)
+
+
+def test_a_copy_of_the_ledger_is_another_database(bank: Bank, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if bank.kind == "sqlite":
+        with sqlite3.connect(bank.place) as here, sqlite3.connect(tmp_path / "copy.db") as there:
+            here.backup(there)
+        other = str(tmp_path / "copy.db")
+    else:
+        name = bank.place.split("?")[0].rpartition("/")[2]
+        other = bank.place.replace(f"/{name}", f"/{name}_copy", 1)
+        admin = bank.place.replace(f"/{name}", "/postgres", 1)
+        bank.guard.close()
+        with psycopg.connect(admin, autocommit=True) as raw:
+            raw.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"'.encode())
+        bank.guard = Guard.load(bank.folder / "guard.yaml")
+    with pytest.raises(Misuse, match="another database"):
+        bank._wrapped(other)
+
+
+# --- Transactions, withdrawals --------------------------------------------------------------------
+
+LEVELS: dict[Kind, tuple[Any, ...]] = {
+    "sqlite": (None, "", "DEFERRED", "IMMEDIATE"),
+    "postgres": (None, *psycopg.IsolationLevel),
+}
+
+
+def test_who_withdraws_during_a_transaction_is_in_no_later_statement(bank: Bank) -> None:
+    for level in LEVELS[bank.kind]:
+        with bank.guard.acting(SCORE, purpose=PURPOSE, operation="process"):
+            connection = bank.connect()
+            connection.isolation_level = level
+            everybody = connection.execute(EVERYBODY).fetchall()
+            assert everybody
+            bank.guard.consents.withdraw_subject(str(everybody[-1][0]))
+            assert connection.isolation_level == level
+            assert connection.execute(EVERYBODY).fetchall() == everybody[:-1]
+            if level is not None and bank.kind == "postgres" and level >= psycopg.IsolationLevel.REPEATABLE_READ:
+                with refused("GUARD-WITHDRAWN"):
+                    connection.execute("SELECT count(*) FROM customer")
+            connection.rollback()
+            assert connection.execute(EVERYBODY).fetchall() == everybody[:-1]
+            connection.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has autocommit from Python 3.12 on")
+def test_a_transaction_that_is_always_open_knows_who_withdrew(bank: Bank) -> None:
+    with bank.guard.acting(SCORE, purpose=PURPOSE, operation="process"):
+        connection = bank.connect(autocommit=False)
+        everybody = connection.execute(EVERYBODY).fetchall()
+        connection.commit()
+        assert connection.execute(EVERYBODY).fetchall() == everybody
+        bank.guard.consents.withdraw_subject(str(everybody[-1][0]))
+        assert connection.execute(EVERYBODY).fetchall() == everybody[:-1]
+
+
+def test_a_named_cursor_yields_nobody_who_withdrew_meanwhile(opened: Open) -> None:
+    bank = opened(limits="batch: 2")
+    if bank.kind == "sqlite":
+        with bank.guard.acting(LIN, purpose=PURPOSE), pytest.raises(Misuse, match="named cursors"):
+            bank.connect().cursor("x").execute("SELECT name FROM branch")
+        return
+    with bank.guard.acting(SCORE, purpose=PURPOSE, operation="process"):
+        connection = bank.connect()
+        everybody = connection.execute(EVERYBODY).fetchall()
+        with connection.cursor("mine") as cursor:
+            cursor.execute(EVERYBODY)
+            first = cursor.fetchone()
+            bank.guard.consents.withdraw_subject(str(everybody[-1][0]))
+            assert [first, *cursor.fetchall()] == everybody[:-1]
+
+
+def test_a_connection_closes_as_the_drivers_does(bank: Bank) -> None:
+    with bank.connect() as connection:
+        connection.execute("SELECT name FROM branch")
+    assert connection.closed is (bank.kind == "postgres")
+    connection.close()
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("closed"):
+        connection.execute(ONE.replace("?", "1002"))
