@@ -121,11 +121,19 @@ class UnsafeWarning(UserWarning):
 
 
 class Held(Refused):
-    """The operation waits for the approval of another person; nothing was released."""
+    """The operation waits for the approval of another person; nothing was released or written.
+
+    Once it is approved, the same operation runs in `guard.acting(…, review=held.review_id)`.
+    """
 
     status = 202
     type = "urn:guard:held"
 
     def __init__(self, reasons: Sequence[Reason], *, review_id: str, **more: Any) -> None:
         self.review_id = review_id
-        super().__init__(reasons, **more)
+        detail = f"It waits as review {review_id}; once that is approved, run it again quoting it."
+        super().__init__(reasons, **{"detail": detail, **more})
+
+    def problem(self, lang: str = "en") -> dict[str, Any]:
+        """As any refusal, with the id to ask for."""
+        return {**super().problem(lang), "review": self.review_id}

@@ -26,6 +26,7 @@ def sql(
     role: Annotated[list[str] | None, typer.Option(help="A role of the actor; may be repeated.")] = None,
     unit: Annotated[str | None, typer.Option(help="The actor's unit.")] = None,
     subject: Annotated[str | None, typer.Option(help="The person it is about.")] = None,
+    review: Annotated[str | None, typer.Option(help="The approval that it quotes, if it was held.")] = None,
     database: Annotated[str | None, typer.Option(help="Another URL of the same database.")] = None,
     config: Annotated[Path, typer.Option("--config", help="The guard.yaml.")] = Path("guard.yaml"),
     whole: Annotated[
@@ -40,7 +41,7 @@ def sql(
     with Guard.load(config) as guard:
         with (
             guard_dbapi.connect(guard, database) as connection,
-            guard.acting(who, purpose=purpose, subject=subject) as act,
+            guard.acting(who, purpose=purpose, subject=subject, review=review) as act,
         ):
             cursor = connection.cursor()
             try:
