@@ -8,6 +8,7 @@ There is no `__getattr__`: what is not named here does not exist, since a passth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
@@ -71,11 +72,17 @@ class GuardedConnection:
 
     def commit(self) -> None:
         """Commits; the database's own error text does not come out."""
+        self._unit.free()
         self._unit.end(commit=True)
 
     def rollback(self) -> None:
         """Rolls back."""
+        self._unit.free()
         self._unit.end(commit=False)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """`with connection.transaction():` is a transaction, within one a savepoint: undone if its body raises."""
+        return self._unit.block()
 
     def close(self) -> None:
         """Closes the connection and what was not fetched from it."""

@@ -6,6 +6,7 @@ The ledger and the register are asked in place: while an entry is made durable t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -64,11 +65,17 @@ class AsyncGuardedConnection:
 
     async def commit(self) -> None:
         """Commits; the database's own error text does not come out."""
+        self._unit.free()
         await self._unit.end(commit=True)
 
     async def rollback(self) -> None:
         """Rolls back."""
+        self._unit.free()
         await self._unit.end(commit=False)
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """`async with connection.transaction():` is a transaction, within one a savepoint."""
+        return self._unit.block()
 
     async def close(self) -> None:
         """Closes the connection and what was not fetched from it."""

@@ -64,6 +64,12 @@ class Session(Protocol):
         """Whether the next statement belongs to a transaction that is still open when it ended."""
         ...
 
+    def start(self) -> None:
+        """Opens a transaction, in autocommit too."""
+
+    def control(self, sql: str) -> None:
+        """Runs a text of the guard's own about savepoints."""
+
     def savepoint(self) -> None:
         """Begins what can be undone alone: a part of the transaction, which is opened if the driver would open one.
 

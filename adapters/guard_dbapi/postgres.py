@@ -303,6 +303,15 @@ class PostgresSession(State):
 
     # --- Transactions ---
 
+    def start(self) -> None:
+        """BEGIN in autocommit; else psycopg does it with the first text."""
+        if self.mode("autocommit"):
+            self._rows("BEGIN")
+
+    def control(self, sql: str) -> None:
+        """Runs a text about savepoints."""
+        self._rows(sql)
+
     def savepoint(self) -> None:
         """A savepoint; in autocommit a transaction of its own."""
         self.work(lambda raw: self._all(raw, self._parting(raw)))

@@ -114,6 +114,15 @@ class AsyncSession(State):
             await self._talk(talk.effects(self.site, source))
             self._written.add(source)
 
+    async def start(self) -> None:
+        """BEGIN in autocommit; else psycopg does it with the first text."""
+        if self.mode("autocommit"):
+            await self.rows("BEGIN")
+
+    async def control(self, sql: str) -> None:
+        """Runs a text about savepoints."""
+        await self.rows(sql)
+
     async def savepoint(self) -> None:
         """A savepoint; in autocommit a transaction of its own."""
         await self.work(lambda raw: self._all(raw, self._parting(raw)))

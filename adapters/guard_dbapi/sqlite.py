@@ -249,6 +249,14 @@ class SqliteSession:
         """Whether sqlite3 itself would open a transaction before a statement that writes."""
         return not isinstance(getattr(raw, "autocommit", -1), bool) and raw.isolation_level is not None
 
+    def start(self) -> None:
+        """BEGIN, as deep as `isolation_level` says."""
+        self.work(lambda raw: raw.execute(f"BEGIN {raw.isolation_level or ''}").close(), control)
+
+    def control(self, sql: str) -> None:
+        """Runs a text about savepoints."""
+        self.work(lambda raw: raw.execute(sql).close(), control)
+
     def savepoint(self) -> None:
         """A savepoint, in the transaction that sqlite3 would open by itself; in autocommit it is one of its own."""
 

@@ -6,9 +6,11 @@ withdrew since; when the transaction ends it registers what became of the writes
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from guard.errors import Refused
+from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.transaction import Transaction
 from guard_dbapi.driver import Session
@@ -33,6 +35,8 @@ class Kept:
     def __init__(self, state: State, guard: Guard) -> None:
         self._state: Final = state
         self._guard: Final = guard
+        self._depth = 0
+        """How many `with connection.transaction()` are open."""
         self.transaction: Final = Transaction()
 
     def opening(self, *, writing: bool) -> None:
@@ -44,6 +48,20 @@ class Kept:
         """After a statement: what the database rolled back by itself is known as that."""
         if self.transaction.mark is not None and not self._state.in_transaction:
             self.ended(committed=False)
+
+    def free(self) -> None:
+        """Misuse within `with connection.transaction()`, which ends as its body does."""
+        if self._depth:
+            raise Misuse("The transaction ends with its block.")
+
+    def begun(self) -> None:
+        """Before a transaction is opened by name."""
+        if self.transaction.mark is None:
+            self.transaction.begin(self._guard.mark())
+
+    def undone(self, point: int) -> None:
+        """What was written since this point was undone."""
+        self._guard.settled(self.transaction.undone(point))
 
     def touched(self, source: str) -> None:
         """A source without personal data was written: a relation may rest on it."""
@@ -82,6 +100,37 @@ class Unit(Kept):
         self.failed(commit=commit)
         raise refusal
 
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """A transaction, or a savepoint where one is open: kept if the body ends, undone if it raises."""
+        outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
+        if outermost:
+            self.begun()
+            self._session.start()
+        else:
+            self._session.control(f"SAVEPOINT {name}")
+        point = self.transaction.point()
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            try:
+                if outermost:
+                    self.end(commit=False)
+                else:
+                    self._session.control(f"ROLLBACK TO SAVEPOINT {name}")
+                    self._session.control(f"RELEASE SAVEPOINT {name}")
+                    self.undone(point)
+            except Refused:
+                self.close()  # the database undoes it, and the error of the body comes out
+            raise
+        self._depth -= 1
+        if outermost:
+            self.end(commit=True)
+        else:
+            self._session.control(f"RELEASE SAVEPOINT {name}")
+
     def close(self) -> None:
         """Closes the connection; the database rolls back what was open."""
         self._session.close()
@@ -106,6 +155,37 @@ class AsyncUnit(Kept):
             return
         self.failed(commit=commit)
         raise refusal
+
+    @asynccontextmanager
+    async def block(self) -> AsyncIterator[None]:
+        """As `Unit.block`."""
+        outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
+        if outermost:
+            self.begun()
+            await self._session.start()
+        else:
+            await self._session.control(f"SAVEPOINT {name}")
+        point = self.transaction.point()
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            try:
+                if outermost:
+                    await self.end(commit=False)
+                else:
+                    await self._session.control(f"ROLLBACK TO SAVEPOINT {name}")
+                    await self._session.control(f"RELEASE SAVEPOINT {name}")
+                    self.undone(point)
+            except Refused:
+                await self.close()
+            raise
+        self._depth -= 1
+        if outermost:
+            await self.end(commit=True)
+        else:
+            await self._session.control(f"RELEASE SAVEPOINT {name}")
 
     async def close(self) -> None:
         """Closes the connection; the database rolls back what was open."""

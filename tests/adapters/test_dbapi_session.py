@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 
 from guard.errors import Misuse, Refused
-from guard_dbapi import postgres, sqlite, talk
+from guard_dbapi import postgres, postgres_async, sqlite, talk
 from guard_dbapi.driver import Driver, Session, driver
 from guard_sql import witness_postgres
 from guard_sql.witness import Witness, writing
@@ -518,6 +519,101 @@ def _disagrees(*_: object) -> None:
 def test_a_percent_sign_that_means_nothing_is_refused(text: str) -> None:
     with refused("GUARD-WITNESS"):
         talk.native(text)
+
+
+# --- PostgreSQL, awaited --------------------------------------------------------------------------
+
+
+def awaited(pg: Both, work: Callable[[postgres_async.AsyncSession], Awaitable[None]], **keywords: Any) -> None:
+    async def run() -> None:
+        raw = await psycopg.AsyncConnection.connect(str(pg.place), **keywords)
+        session = await postgres_async.take(raw, pg.guard, pg.site)
+        try:
+            await work(session)
+        finally:
+            await session.close()
+
+    asyncio.run(run())
+
+
+GUARDED: Any = Guarded(Witness(set()))
+ALL = "SELECT id FROM retail.person ORDER BY id"
+WRITE = "UPDATE retail.person SET name = %(new)s WHERE id = 1 RETURNING id"
+
+
+@POSTGRES
+@pytest.mark.parametrize("alone", [False, True])
+def test_an_awaited_session_keeps_or_undoes(pg: Both, alone: bool) -> None:
+    async def work(session: postgres_async.AsyncSession) -> None:
+        for keep, expected in ((False, "n1"), (True, "new")):
+            await session.savepoint()
+            result = await session.run(WRITE, {"new": "new"}, GUARDED)
+            assert await result.take(5) == [(1,)]
+            await session.settle(keep=keep)
+            assert session.in_transaction is not alone
+            if not alone:
+                assert await session.end(commit=True) is True
+            assert names(pg)[0] == expected
+
+    awaited(pg, work, autocommit=alone)
+
+
+@POSTGRES
+def test_an_awaited_session_fetches_from_a_named_cursor(pg: Both) -> None:
+    async def work(session: postgres_async.AsyncSession) -> None:
+        result = await session.run(ALL, {}, GUARDED, name="x")
+        assert await result.take(2) == [(1,), (2,)]
+        assert await result.take(9) == [(3,), (4,), (5,)]
+        assert await result.take(9) == []
+        other = await session.run(ALL, {}, GUARDED, name="x")
+        await session.end(commit=True)
+        with refused("has ended"):
+            await other.take(1)
+        await other.close()
+
+    awaited(pg, work)
+
+
+@POSTGRES
+def test_an_awaited_session_says_no_word_of_the_database(pg: Both) -> None:
+    async def work(session: postgres_async.AsyncSession) -> None:
+        with refused("GUARD-DATABASE") as caught:
+            await session.run("SELECT nothing FROM retail.person", {}, GUARDED)
+        assert caught.value.__context__ is None
+        assert await session.end(commit=True) is False
+        with pytest.raises(Misuse, match="name"):
+            await session.run(ALL, {}, GUARDED, name="")
+        await session.set_mode("isolation_level", psycopg.IsolationLevel.SERIALIZABLE)
+        assert session.mode("isolation_level") == psycopg.IsolationLevel.SERIALIZABLE
+        with refused("GUARD-SQL"):
+            await session.writable("noted")
+
+    awaited(pg, work)
+
+
+@POSTGRES
+def test_an_abandoned_session_leaves_nothing(pg: Both) -> None:
+    async def work(session: postgres_async.AsyncSession) -> None:
+        await session.savepoint()
+        await session.run(WRITE, {"new": "new"}, GUARDED)
+        await session.abandon()
+        assert session.closed
+        with refused("closed"):
+            await session.run(ALL, {}, GUARDED)
+
+    awaited(pg, work)
+    assert names(pg)[0] == "n1"
+
+
+@POSTGRES
+def test_an_awaited_session_is_of_the_ledgers_database(pg: Both) -> None:
+    pg.guard.consents.identity = lambda: "other"
+
+    async def work(_: postgres_async.AsyncSession) -> None:
+        pytest.fail("it was taken")
+
+    with pytest.raises(Misuse, match="another database"):
+        awaited(pg, work)
 
 
 # --- SQLite ---------------------------------------------------------------------------------------
