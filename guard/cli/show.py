@@ -39,7 +39,7 @@ def table(*heads: str) -> Table:
     """A plain table whose cells wrap; Chinese text has no spaces to wrap at, so it is folded."""
     made = Table(box=None, pad_edge=False)
     for number, head in enumerate(heads):
-        made.add_column(head, overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in {"rule", "规则"})
+        made.add_column(head, overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in {"rule", "规则", "review"})
     return made
 
 
