@@ -1,0 +1,165 @@
+"""The roads, in every order of their steps with those of others: a deterministic simulation.
+
+In none is a row released before its durable entry, a withdrawn person's row released by a statement that began after
+the commit, an effect without its intent entry, or an approval used twice. Roads in which two lines are swapped fail.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations_with_replacement
+from types import ModuleType
+from typing import Any
+
+import pytest
+from simulation.schedules import every, random_schedule
+from simulation.world import PROCESSES, Broken, Roads
+
+from guard import reading, writing
+
+SCHEDULES = int(os.environ.get("GUARD_SCHEDULES", "20000"))
+"""Random schedules of all six."""
+
+SIX = ("read", "write", "held read", "withdrawal", "approval", "activation")
+OLDER = ("read in a transaction", "write in a transaction")
+PAIRS = [
+    *combinations_with_replacement(SIX, 2),
+    *((older, other) for older in OLDER for other in ("withdrawal", "approval", "activation")),
+]
+"""Any two of the six; and what is read or written in an older snapshot, with what changes meanwhile."""
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" + ".join)
+def test_every_interleaving_of_two(pair: tuple[str, str]) -> None:
+    count = sum(every(Roads(), pair, approved=approved) for approved in _states(pair))
+    sys.stdout.write(f"\n{' + '.join(pair)}: {count} schedules\n")
+    assert count > 1
+
+
+def _states(pair: tuple[str, ...]) -> tuple[bool, ...]:
+    """Whether the held read is approved already: both, where that makes a difference."""
+    return (False, True) if "held read" in pair else (False,)
+
+
+def test_random_schedules_of_all_six() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(SCHEDULES):
+        world = random_schedule(Roads(), seed)
+        seen["steps"] += world.time
+        seen["rows"] += world.released
+        seen["effects"] += world.effects
+        seen["approvals used"] += world.claimed.total()
+        seen["served"] += world.served.total()
+        seen["denied or held"] += sum(one.kind in {"denied", "held"} for one in world.register)
+        seen["withdrawn"] += len(world.withdrawn)
+    told = ", ".join(f"{count} {name}" for name, count in seen.items())
+    sys.stdout.write(f"\n{SCHEDULES} random schedules: {told}\n")
+    for name in ("rows", "effects", "approvals used", "served", "denied or held", "withdrawn"):
+        assert seen[name] > SCHEDULES / 20, f"hardly any schedule has {name}: they try little"
+
+
+# --- Mutants --------------------------------------------------------------------------------------
+
+
+def mutant(module: ModuleType, *changes: tuple[str, str]) -> Any:
+    """The module with lines of its source changed; each must be there exactly once."""
+    source = inspect.getsource(module)
+    for old, new in changes:
+        assert source.count(old) == 1, f"no longer in the road: {old}"
+        source = source.replace(old, new)
+    made = ModuleType(module.__name__)
+    exec(compile(source, f"<mutant of {module.__name__}>", "exec"), made.__dict__)
+    return made
+
+
+DECIDE = "    decision: Decision = yield Decide(attempt.activity)\n    attempt.decision = decision\n"
+EXECUTE = "    yield Execute(*statement)\n"
+READ_ENTRY = (
+    '            entry = yield Append(attempt.draft("read", subjects=persons, rows=len(held), review=review))\n'
+)
+RELEASE = "            yield Release(held)\n"
+REVIEWED = "            review = yield from _approval(attempt, need, len(seen))\n"
+INTENT = """    state.intent = yield Append(
+        attempt.draft("intent", subjects=_named(attempt, state), rows=rows, review=_used(attempt, state))
+    )
+"""
+WRITE = """    state.rows, after = yield from _image(
+        attempt, None, guarded, limits, guarded.bind(attempt.parameters, attempt.facts)
+    )
+"""
+
+
+def _reading(*changes: tuple[str, str]) -> Roads:
+    return Roads(reading=mutant(reading, *changes).reading)
+
+
+MUTANTS: dict[str, tuple[Callable[[], Roads], tuple[str, str], str]] = {
+    "released before it is registered": (
+        lambda: _reading((READ_ENTRY + RELEASE, RELEASE + READ_ENTRY)),
+        ("read", "activation"),
+        "a row released before its durable entry",
+    ),
+    "executed before it is decided": (
+        lambda: _reading(
+            (DECIDE, '    decision = Decision(id="0", allow=True)\n'),
+            (EXECUTE, EXECUTE + DECIDE),
+        ),
+        ("read", "withdrawal"),
+        "a withdrawn person's row released",
+    ),
+    "an older snapshot is trusted": (
+        lambda: _reading(("(older or entry is not None)", "entry is not None")),
+        ("read in a transaction", "withdrawal"),
+        "a withdrawn person's row released",
+    ),
+    "written before it is registered": (
+        lambda: Roads(writing=mutant(writing, (INTENT + WRITE, WRITE + INTENT)).writing),
+        ("write", "activation"),
+        "an effect without its intent entry",
+    ),
+    "not registered before it is written": (
+        lambda: Roads(writing=mutant(writing, (INTENT, "    state.intent = 0\n")).writing),
+        ("write", "withdrawal"),
+        "an effect without its intent entry",
+    ),
+    "released before the approval is used up": (
+        lambda: _reading(
+            (REVIEWED, "            review = attempt.review\n"),
+            (RELEASE, RELEASE + "            yield from _approval(attempt, need, len(seen))\n"),
+        ),
+        ("held read", "held read"),
+        "an approval",
+    ),
+    "an approval looked at, then used up": (
+        lambda: Roads(claims_at_once=False),
+        ("held read", "held read"),
+        "an approval used twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_simulation_sees(name: str) -> None:
+    made, pair, problem = MUTANTS[name]
+    with pytest.raises(Broken, match=problem):
+        every(made(), pair, approved=True)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_random_schedules_see(name: str) -> None:
+    roads = MUTANTS[name][0]()
+
+    def tried() -> None:
+        for seed in range(2_000):
+            random_schedule(roads, seed)
+
+    with pytest.raises(Broken):
+        tried()
+
+
+def test_every_process_is_in_some_pair() -> None:
+    assert set(PROCESSES) == {name for pair in PAIRS for name in pair}
