@@ -151,3 +151,14 @@ def test_a_key_that_two_databases_could_read_differently_is_refused(key: object)
 def test_an_integer_key_is_its_digits(number: int) -> None:
     if len(str(number)) <= 128:
         assert subject_key(number) == str(number)
+
+
+def test_a_nested_context_quotes_the_approval_of_its_parent() -> None:
+    with acting(review="r1"):
+        with acting(review="r1") as inner:
+            assert inner.review == "r1"
+        for other in ({"review": "r2"}, {}):
+            with refused("GUARD-NARROW"), acting(**other):
+                pass
+    with acting(), acting(review="r1") as inner:
+        assert inner.review == "r1"

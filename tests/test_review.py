@@ -249,6 +249,18 @@ def test_a_policy_that_changed_after_the_approval_holds_anew(bank: Bank) -> None
     assert bank.held(review) != review
 
 
+def test_a_release_with_another_catalogue_or_other_consent_rules_takes_another_guard(bank: Bank) -> None:
+    release = bank.guard.release
+    with pytest.raises(Misuse, match="catalogue"):
+        bank.guard.activate(msgspec.structs.replace(release, digests={**release.digests, "catalogue": "sha256:other"}))
+    changed = load(bank.guard.settings)
+    changed.decider.judged = "sha256:other"  # type: ignore[misc]  # as if its rules were other ones
+    with pytest.raises(Misuse, match="judge"):
+        bank.guard.activate(changed)
+    changed.close()
+    assert bank.guard.release is release
+
+
 # --- Parts that fail ------------------------------------------------------------------------------
 
 
