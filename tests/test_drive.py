@@ -1,0 +1,267 @@
+"""The drivers: the same roads, synchronous and awaited; what is no refusal ends them and undoes what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from guard import drive, enforce, messages
+from guard.errors import Misuse, Refused
+from guard.model import (
+    ALWAYS,
+    Activity,
+    Actor,
+    ActorFacts,
+    Condition,
+    Decision,
+    Declared,
+    Facts,
+    Item,
+    Recipient,
+    Time,
+)
+from guard.register.entry import Draft
+
+SOURCE = "bank:retail.customer"
+
+
+class Statement:
+    """Plan and guarded statement in one."""
+
+    items = (Item(source=SOURCE, field=None, role="read"),)
+    statement = "statement"
+    hidden, collected, reduced = 1, False, False
+    rules: tuple[str, ...] = ()
+    related: frozenset[str] = frozenset()
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.writes = None if kind == "select" else SOURCE
+
+    def persons(self, hidden: tuple[Any, ...]) -> tuple[str, ...]:
+        return (str(hidden[0]),)
+
+    def bind(self, parameters: Any, facts: Facts) -> tuple[str, Mapping[str, Any]]:
+        return "guarded", {}
+
+    def before(self, parameters: Any, facts: Facts) -> tuple[str, Mapping[str, Any]]:
+        return "before", {}
+
+
+def attempt(kind: str) -> enforce.Attempt:
+    plan = Statement(kind)
+    actor = Actor(id="officer-lin")
+    activity = Activity(
+        id="0",
+        operation="use",
+        purpose="loan_underwriting",
+        method="sql",
+        actor=ActorFacts(kind="person"),
+        recipient=Recipient(kind="staff"),
+        subjects="many",
+        items=plan.items,
+        declared=Declared(),
+        time=Time(seconds=0, date="1970-01-01", hour=8, zone="Asia/Shanghai"),
+    )
+    facts = Facts(
+        actor=actor.id,
+        subject=None,
+        purpose=activity.purpose,
+        operation="use",
+        recipient="",
+        seconds=0,
+        date="1970-01-01",
+        judged="",
+    )
+    return enforce.Attempt(
+        actor=actor,
+        activity=activity,
+        facts=facts,
+        plan=plan,
+        text="statement",
+        parameters=None,
+        digests={},
+        messages=messages.OWN,
+    )
+
+
+class Database:
+    """A connection in memory; `breaks` is the text that raises what is no refusal."""
+
+    def __init__(self, breaks: str | None = None) -> None:
+        self.log: list[str] = []
+        self.breaks = breaks
+        self.rows: list[tuple[Any, ...]] = []
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        self.log.append(sql)
+        if sql == self.breaks:
+            raise KeyboardInterrupt
+        self.rows = [(1, "p0"), (1, "p1"), (1, "p2")]
+
+    def fetch(self, size: int) -> list[tuple[Any, ...]]:
+        taken, self.rows = self.rows[:size], self.rows[size:]
+        return taken
+
+    def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        return set()
+
+    def savepoint(self) -> None:
+        self.log.append("savepoint")
+
+    def settle(self, keep: bool) -> None:
+        self.log.append("keep" if keep else "undo")
+
+
+class Awaited:
+    """The same, awaited."""
+
+    def __init__(self, inner: Database) -> None:
+        self.inner = inner
+
+    async def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        self.inner.execute(sql, parameters)
+
+    async def fetch(self, size: int) -> list[tuple[Any, ...]]:
+        return self.inner.fetch(size)
+
+    async def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        return self.inner.holds(source, condition, subjects, facts)
+
+    async def savepoint(self) -> None:
+        self.inner.savepoint()
+
+    async def settle(self, keep: bool) -> None:
+        self.inner.settle(keep)
+
+
+class Parts:
+    """Everything else that a road asks for."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.drafts: list[Draft] = []
+        self.full = full
+        self.services = drive.Services(
+            decide=lambda _: Decision(id="0", allow=True, rows={SOURCE: ALWAYS}),
+            append=self.append,
+            mark=lambda: 7,
+            withdrawn=lambda mark, persons: frozenset(persons) & {"p2"},
+            hold=lambda _: "review",
+            claim=lambda _: None,
+        )
+
+    def append(self, draft: Draft) -> int:
+        if self.full:
+            raise Refused.own("GUARD-REGISTER")
+        self.drafts.append(draft)
+        return len(self.drafts) - 1
+
+
+LIMITS = enforce.Limits(batch=2)
+
+
+def read_road() -> enforce.Road:
+    one = attempt("select")
+    return enforce.read(one, lambda _: one.plan, lambda _: None, LIMITS, enforce.Transaction())  # type: ignore[arg-type, return-value]  # plan and guarded in one
+
+
+def write_road() -> enforce.Writing:
+    one = attempt("update")
+    return enforce.write(one, lambda _: one.plan, lambda _: None, LIMITS, enforce.Transaction())  # type: ignore[arg-type, return-value]  # as above
+
+
+def read(database: Database, parts: Parts, *, awaited: bool) -> list[list[Any]]:
+    if not awaited:
+        return list(drive.drive(read_road(), drive.Effects(services=parts.services, database=database)))
+
+    async def taken() -> list[list[Any]]:
+        effects = drive.AsyncEffects(services=parts.services, database=Awaited(database), offload=_in_thread)
+        return [batch async for batch in drive.drive_async(read_road(), effects)]
+
+    return asyncio.run(taken())
+
+
+def write(database: Database, parts: Parts, *, awaited: bool) -> int:
+    if not awaited:
+        effects = drive.Effects(services=parts.services, database=database, scope=database)
+        return drive.carry_out(write_road(), effects)
+    both = Awaited(database)
+    return asyncio.run(
+        drive.carry_out_async(write_road(), drive.AsyncEffects(services=parts.services, database=both, scope=both))
+    )
+
+
+async def _in_thread(call: Any) -> object:
+    return await asyncio.to_thread(call)
+
+
+both = pytest.mark.parametrize("awaited", [False, True])
+
+
+@both
+def test_a_read_is_handed_out_batch_by_batch(awaited: bool) -> None:
+    """p2 withdrew meanwhile and is in no later batch."""
+    parts = Parts()
+    assert read(Database(), parts, awaited=awaited) == [[(1,), (1,)]]
+    assert [one.subjects for one in parts.drafts] == [("p0", "p1")]
+
+
+@both
+def test_a_write_is_carried_out(awaited: bool) -> None:
+    database, parts = Database(), Parts()
+    assert write(database, parts, awaited=awaited) == 3
+    assert database.log == ["savepoint", "before", "guarded", "keep"]
+    assert [one.kind for one in parts.drafts] == ["intent", "done"]
+
+
+@both
+def test_a_register_that_is_full_lets_nothing_happen(awaited: bool) -> None:
+    database = Database()
+    with pytest.raises(Refused, match="GUARD-REGISTER"):
+        write(database, Parts(full=True), awaited=awaited)
+    assert database.log == ["savepoint", "before", "undo"]
+    with pytest.raises(Refused, match="GUARD-REGISTER"):
+        read(Database(), Parts(full=True), awaited=awaited)
+
+
+@both
+@pytest.mark.parametrize("breaks", ["before", "guarded"])
+def test_what_is_no_refusal_undoes_the_write(breaks: str, awaited: bool) -> None:
+    database, parts = Database(breaks), Parts()
+    with pytest.raises(KeyboardInterrupt):
+        write(database, parts, awaited=awaited)
+    assert database.log[-1] == "undo"
+    assert [one.kind for one in parts.drafts] == (["intent"] if breaks == "guarded" else [])
+
+
+def test_a_task_that_is_cancelled_undoes_its_write() -> None:
+    database, parts = Database(), Parts()
+    written = asyncio.Event()
+
+    class Slow(Awaited):
+        async def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+            await super().execute(sql, parameters)
+            if sql == "guarded":
+                written.set()
+                await asyncio.sleep(60)
+
+    async def cancelled() -> None:
+        slow = Slow(database)
+        effects = drive.AsyncEffects(services=parts.services, database=slow, scope=slow)
+        task = asyncio.create_task(drive.carry_out_async(write_road(), effects))
+        await written.wait()
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert database.log[-1] == "undo"
+    assert [one.kind for one in parts.drafts] == ["intent"]
+
+
+def test_a_write_needs_savepoints() -> None:
+    with pytest.raises(Misuse, match="savepoints"):
+        drive.carry_out(write_road(), drive.Effects(services=Parts().services, database=Database()))
