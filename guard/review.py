@@ -88,9 +88,13 @@ class Reviews:
         return _waiting(self._row(review_id))
 
     def show(self, review_id: str, actor: Actor) -> Mapping[str, Any]:
-        """What was attempted, with its values, for one who may approve it: statement, sql, parameters, subject …"""
+        """What was attempted, with its values, for one who may approve it: statement, sql, parameters, subject …
+
+        That it was looked at is registered too.
+        """
         row = self._row(review_id)
         self._may_decide(row, actor)
+        self._register("read", actor, review_id)
         sealed = msgspec.json.decode(row.sealed, type=Sealed)
         opened: dict[str, Any] = msgspec.json.decode(self._sealer().open(sealed, SHARD, review_id))
         return opened
@@ -106,12 +110,13 @@ class Reviews:
 
         def approving(connection: Connection) -> Waiting:
             row = _still_held(connection, review_id)
-            approved = {**_waiting(row).approved, **dict.fromkeys(roles, actor.id)}
-            complete = set(_waiting(row).by) <= set(approved)
+            before = _waiting(row)
+            approved = {**before.approved, **dict.fromkeys(roles, actor.id)}
+            complete = set(before.by) <= set(approved)
             changes: dict[str, Any] = {"approver": _text(approved)}
             if complete:
                 changes |= {"status": "approved", "settled_at": int(self._now())}
-            _move(connection, review_id, "held", changes)
+            _move(connection, row, changes)
             return _waiting(connection.execute(_one(review_id)).one())
 
         return self._store.write(approving)
@@ -122,9 +127,9 @@ class Reviews:
         self._register("rejected", actor, review_id)
 
         def rejecting(connection: Connection) -> Waiting:
-            approved = {**_waiting(_still_held(connection, review_id)).approved, **dict.fromkeys(roles, actor.id)}
-            changes = {"status": "rejected", "approver": _text(approved), "settled_at": int(self._now())}
-            _move(connection, review_id, "held", changes)
+            row = _still_held(connection, review_id)
+            by = {**_waiting(row).approved, **dict.fromkeys(roles, actor.id)}
+            _move(connection, row, {"status": "rejected", "approver": _text(by), "settled_at": int(self._now())})
             return _waiting(connection.execute(_one(review_id)).one())
 
         return self._store.write(rejecting)
@@ -168,7 +173,7 @@ class Reviews:
                 )
             if row.cap < asked.persons:
                 return None
-            _move(connection, row.review_id, "approved", {"status": "consumed", "settled_at": int(self._now())})
+            _move(connection, row, {"status": "consumed", "settled_at": int(self._now())})
             cap: int = row.cap
             return cap
 
@@ -225,10 +230,14 @@ def _still_held(connection: Connection, review_id: str) -> Any:
     return row
 
 
-def _move(connection: Connection, review_id: str, status: Status, changes: Mapping[str, Any]) -> None:
-    """Changes a row that has this status; of two that race, the second is refused."""
-    changed = update(table).where(table.c.review_id == review_id, table.c.status == status).values(**changes)
-    if connection.execute(changed).rowcount != 1:
+def _move(connection: Connection, row: Any, changes: Mapping[str, Any]) -> None:
+    """Changes a row that is still as it was read; of two that race, the second is refused."""
+    same = (
+        table.c.review_id == row.review_id,
+        table.c.status == row.status,
+        table.c.approver.is_not_distinct_from(row.approver),
+    )
+    if connection.execute(update(table).where(*same).values(**changes)).rowcount != 1:
         raise Refused.own("GUARD-REVIEW", "Somebody was faster.")
 
 

@@ -1,11 +1,13 @@
 """The road of a write: looked at before it is registered, registered before it takes effect.
 
 What the order guarantees. `Decide` comes first, as in a read. The image before the write is read inside the
-savepoint, so that what is counted is what is written. An approval is claimed before the savepoint: it is used up
-whatever comes of the write. `Append(intent)` comes before the write: no effect without a durable entry that names
-its persons, whoever dies next; an intent without an outcome reads as done. After the write its own image is checked,
-and only then kept. What is refused inside the savepoint is undone before anything else, and only what was surely
-undone is registered as `failed`. `done` comes after the commit, so it is never said of what was rolled back.
+savepoint, close to the write that it is counted for. An approval is claimed before the savepoint: it is used up
+whatever comes of the write, and the ledger's writer never waits for this transaction. `Append(intent)` comes before
+the write: no effect without a durable entry that names its persons, whoever dies next; an intent without an outcome
+reads as done. After the write its own image is checked, and only then kept; persons whom only that image names (an
+UPDATE of their key, a row that came between the two) have an intent of their own before it is. What is refused
+inside the savepoint is undone before anything else, and only what was surely undone is registered as `failed`.
+`done` comes after the commit, so it is never said of what was rolled back.
 """
 
 from __future__ import annotations
@@ -25,14 +27,26 @@ from guard.reading import permitted, rules_that_applied, unrelated
 from guard.transaction import Transaction
 
 
+class _Intent(msgspec.Struct, frozen=True):
+    """A durable entry that says what is about to be written."""
+
+    number: int
+    subjects: tuple[str, ...]
+
+
 class _State(msgspec.Struct):
-    """How far a write has come: its intent, whom it met, how many rows it wrote."""
+    """How far a write has come: its intents, whom it met, how many rows it wrote."""
 
     cap: int = -1
     """How many persons the approval reaches that was used up for it."""
-    intent: int | None = None
+    intents: list[_Intent] = msgspec.field(default_factory=list)
     persons: set[str] = msgspec.field(default_factory=set)
     rows: int = 0
+
+    @property
+    def entry(self) -> int | None:
+        """The number of its last intent."""
+        return self.intents[-1].number if self.intents else None
 
 
 def writing(
@@ -86,9 +100,7 @@ def _written(
     if need.reasons and state.cap < len(state.persons):
         return need
     yield from _not_withdrawn(attempt, transaction, state.persons)
-    state.intent = yield Append(
-        attempt.draft("intent", subjects=_named(attempt, state), rows=rows, review=_used(attempt, state))
-    )
+    yield from _intend(attempt, state, tuple(sorted(state.persons)) or attempt.named, rows)
     state.rows, after = yield from _image(
         attempt, None, guarded, limits, guarded.bind(attempt.parameters, attempt.facts)
     )
@@ -100,7 +112,14 @@ def _written(
         need = needed(attempt, decision, len(state.persons), ended=True)
         if need.reasons and state.cap < len(state.persons):
             raise attempt.refused(need.reasons, "The rows changed meanwhile; try again.")
+        yield from _intend(attempt, state, tuple(sorted(new)), 0)
     return Needed()
+
+
+def _intend(attempt: Attempt, state: _State, subjects: tuple[str, ...], rows: int) -> Road:
+    review = attempt.review if state.cap >= 0 else None
+    number: int = yield Append(attempt.draft("intent", subjects=subjects, rows=rows, review=review))
+    state.intents.append(_Intent(number, subjects))
 
 
 def _image(
@@ -154,15 +173,17 @@ def _done(
     In autocommit the effect is committed by now. If the register fails here, nothing can be taken back and nothing
     has to be: the intent stands and reads as done. Raising would make the program write it twice.
     """
-    done = attempt.draft("done", subjects=_named(attempt, state), rows=state.rows, refers_to=state.intent)
-    entry = state.intent
-    if transaction.mark is None:
+    entry = state.entry
+    for number, one in enumerate(state.intents):
+        rows = state.rows if number == 0 else 0
+        done = attempt.draft("done", subjects=one.subjects, rows=rows, refers_to=one.number)
+        if transaction.mark is not None:
+            transaction.wrote(source, done)
+            continue
         try:
             entry = yield Append(done)
         except Refused:
-            entry = state.intent
-    else:
-        transaction.wrote(source, done)
+            break
     rules = rules_that_applied(guarded, decision)
     outcome(
         Outcome(
@@ -174,24 +195,11 @@ def _done(
 
 def _undo(attempt: Attempt, state: _State, refusal: Refused) -> Road:
     """Undoes the write. What could not surely be undone keeps its intent alone, which reads as done."""
+    refusal.entry = state.entry
     try:
         yield Settle(keep=False)
-    except Refused:
-        refusal.entry = state.intent
-        return
-    if state.intent is not None:
-        failed = attempt.draft(
-            "failed", subjects=_named(attempt, state), reasons=refusal.reasons, refers_to=state.intent
-        )
-        try:
+        for one in state.intents:
+            failed = attempt.draft("failed", subjects=one.subjects, reasons=refusal.reasons, refers_to=one.number)
             refusal.entry = yield Append(failed)
-        except Refused:
-            refusal.entry = state.intent
-
-
-def _named(attempt: Attempt, state: _State) -> tuple[str, ...]:
-    return tuple(sorted(state.persons)) or attempt.named
-
-
-def _used(attempt: Attempt, state: _State) -> str | None:
-    return attempt.review if state.cap >= 0 else None
+    except Refused:
+        return

@@ -128,6 +128,8 @@ class World:
         self.claims: list[enforce.Claim] = []
         self.reaches: int | None = None
         self.transaction = enforce.Transaction()
+        self.full_from: int | None = None
+        """How many entries the register still takes."""
 
     def _performed(self, effect: enforce.Effect) -> str:
         """Logs it and gives its name; refuses where it is to fail."""
@@ -136,7 +138,8 @@ class World:
         if isinstance(effect, enforce.Append):
             word = effect.draft.kind
         self.log.append(word)
-        if self.fails in (name, word):
+        full = name == "Append" and len(self.drafts) == self.full_from
+        if full or self.fails in (name, word):
             raise Refused.own("GUARD-DATABASE" if name != "Append" else "GUARD-REGISTER")
         return word
 
@@ -608,13 +611,22 @@ def test_persons_that_only_the_image_after_names_are_asked_for_and_registered() 
     world.transaction.begin(7)
     world.run(attempt(writes="update"))
     assert world.log.count("Withdrawn") == 2
-    assert world.transaction.ended(committed=True)[0].subjects == ("p0", "p9")
+    assert world.log[-2:] == ["intent", "Keep"]
+    expected = [("done", ("p0",), 0), ("done", ("p9",), 1)]
+    ended = world.transaction.ended(committed=True)
+    assert [(one.kind, one.subjects, one.refers_to) for one in ended] == expected
     refused = World(allowed(GRANT), [(1, "p0")], after=[(1, "p9")])
     refused.transaction.begin(7)
     refused.gone = frozenset({"p9"})
     with pytest.raises(Refused, match="GUARD-WITHDRAWN"):
         refused.run(attempt(writes="update"))
     assert refused.log[-2:] == ["Undo", "failed"]
+    unregistered = World(allowed(GRANT), [(1, "p0")], after=[(1, "p9")])
+    unregistered.full_from = 1
+    with pytest.raises(Refused, match="GUARD-REGISTER"):
+        unregistered.run(attempt(writes="update"))
+    assert "Keep" not in unregistered.log
+    assert "Undo" in unregistered.log
 
 
 def test_a_write_above_its_limit_is_undone() -> None:

@@ -194,6 +194,7 @@ def test_the_approver_sees_statement_and_values_and_the_database_does_not(bank: 
     with closing(sqlite3.connect(bank.folder / "bank.db")) as raw:
         stored = raw.execute("SELECT * FROM guard_review").fetchall()
     assert MANY not in str(stored)
+    assert bank.kinds(review) == ["held", "read"], "who looks at it is registered"
     with closing(sqlite3.connect(bank.folder / "bank.db")) as raw, raw:
         raw.execute(
             "INSERT INTO guard_review SELECT 'x', digest, sealed, requester, purpose, by_role, cap, status,"

@@ -83,10 +83,7 @@ READ_ENTRY = (
 )
 RELEASE = "            yield Release(held)\n"
 REVIEWED = "            review = yield from _approval(attempt, need, len(seen))\n"
-INTENT = """    state.intent = yield Append(
-        attempt.draft("intent", subjects=_named(attempt, state), rows=rows, review=_used(attempt, state))
-    )
-"""
+INTENT = "    yield from _intend(attempt, state, tuple(sorted(state.persons)) or attempt.named, rows)\n"
 WRITE = """    state.rows, after = yield from _image(
         attempt, None, guarded, limits, guarded.bind(attempt.parameters, attempt.facts)
     )
@@ -122,7 +119,7 @@ MUTANTS: dict[str, tuple[Callable[[], Roads], tuple[str, str], str]] = {
         "an effect without its intent entry",
     ),
     "not registered before it is written": (
-        lambda: Roads(writing=mutant(writing, (INTENT, "    state.intent = 0\n")).writing),
+        lambda: Roads(writing=mutant(writing, (INTENT, "    state.intents.append(_Intent(0, ()))\n")).writing),
         ("write", "withdrawal"),
         "an effect without its intent entry",
     ),

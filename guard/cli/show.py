@@ -35,11 +35,15 @@ def plain(text: str) -> Text:
     return Text("".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text))
 
 
+_WHOLE: Final = frozenset({"rule", "规则", "review"})
+"""First columns that are never folded: what stands there is quoted."""
+
+
 def table(*heads: str) -> Table:
     """A plain table whose cells wrap; Chinese text has no spaces to wrap at, so it is folded."""
     made = Table(box=None, pad_edge=False)
     for number, head in enumerate(heads):
-        made.add_column(head, overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in {"rule", "规则", "review"})
+        made.add_column(head, overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in _WHOLE)
     return made
 
 
