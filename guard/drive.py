@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
@@ -91,10 +92,12 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     claim: Callable[[enforce.Claim], int | None]
 
 
-_OfDatabase: TypeAlias = enforce.Execute | enforce.Fetch | enforce.Holds | enforce.Savepoint | enforce.Settle
+_Served: TypeAlias = (
+    enforce.Decide | enforce.Mark | enforce.Withdrawn | enforce.Hold | enforce.Claim | enforce.Append | enforce.Release
+)
 
 
-def _serve(effect: enforce.Effect, services: Services) -> object:
+def _serve(effect: _Served, services: Services) -> object:
     """Performs an effect that is none of the database's; gives what is sent back."""
     match effect:
         case enforce.Decide(activity):
@@ -111,8 +114,6 @@ def _serve(effect: enforce.Effect, services: Services) -> object:
             return services.append(draft)
         case enforce.Release():
             raise Misuse("What is released is handed out, not performed.")
-        case enforce.Execute() | enforce.Fetch() | enforce.Holds() | enforce.Savepoint() | enforce.Settle():
-            raise Misuse("This effect is for the database to perform.")
         case _:
             assert_never(effect)
 
@@ -129,8 +130,6 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
 
     def perform(self, effect: enforce.Effect) -> object:
         """Performs one effect; gives what is sent back."""
-        if not isinstance(effect, _OfDatabase):
-            return _serve(effect, self.services)
         match effect:
             case enforce.Execute(sql, parameters):
                 self.database.execute(sql, parameters)
@@ -143,7 +142,7 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
             case enforce.Settle(keep):
                 _scope(self.scope).settle(keep)
             case _:
-                assert_never(effect)
+                return _serve(effect, self.services)
         return None
 
 
@@ -218,11 +217,9 @@ class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
 
     async def perform(self, effect: enforce.Effect) -> object:
         """Performs one effect; gives what is sent back."""
-        if isinstance(effect, enforce.Decide):
-            return self.services.decide(effect.activity)
-        if not isinstance(effect, _OfDatabase):
-            return await self.offload(lambda: _serve(effect, self.services))
         match effect:
+            case enforce.Decide(activity):
+                return self.services.decide(activity)
             case enforce.Execute(sql, parameters):
                 await self.database.execute(sql, parameters)
             case enforce.Fetch(size):
@@ -234,7 +231,7 @@ class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
             case enforce.Settle(keep):
                 await _scope(self.scope).settle(keep)
             case _:
-                assert_never(effect)
+                return await self.offload(partial(_serve, effect, self.services))
         return None
 
 
