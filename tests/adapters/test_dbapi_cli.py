@@ -1,0 +1,65 @@
+"""`guard sql`: what it shows of a statement on its way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dbapi_bank
+import pytest
+
+from guard.cli import app
+
+WHO = ("--actor", "officer-lin", "--role", "loan_officer", "--unit", "branch-3", "--purpose", "loan_underwriting")
+ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = 1001"
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dbapi_bank.sqlite_bank(tmp_path_factory.mktemp("cli") / "bank")
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    return dbapi_bank.copied(recorded, tmp_path / "bank")
+
+
+def sql(folder: Path, *arguments: str) -> int:
+    return app.run(("sql", *arguments, "--config", str(folder / "guard.yaml")))
+
+
+def test_the_statement_is_shown_before_and_after_with_what_was_decided(folder: Path, capsys: Output) -> None:
+    assert sql(folder, ONE, *WHO, "--show") == 0
+    out = capsys.readouterr().out
+    before, decided, after = out.index("before"), out.index("decision"), out.index("after")
+    assert before < decided < after
+    assert "PI-19" in out[decided:after]
+    assert "guard_grant" in out[after:]
+    assert "1 rows" in out
+
+
+def test_programs_are_shown_the_same(folder: Path, capsys: Output) -> None:
+    assert sql(folder, ONE, *WHO, "--show", "--json") == 0
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert shown["before"] == ONE
+    assert "guard_grant" in shown["sql"]
+    assert shown["decision"]["allow"] is True
+    assert shown["written"] is None
+    assert len(shown["rows"]) == 1
+
+
+def test_a_refused_statement_is_shown_without_one_after(folder: Path, capsys: Output) -> None:
+    assert sql(folder, "SELECT sqlite_version() FROM customer", *WHO, "--show") == 3
+    said = capsys.readouterr()
+    assert "before" in said.out
+    assert "after" not in said.out
+    assert "GUARD-SQL" in said.err
+
+
+def test_another_url_is_one_of_the_same_database(folder: Path, tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "link.db").symlink_to(folder / "bank.db")
+    assert sql(folder, ONE, *WHO, "--database", f"sqlite:///{tmp_path / 'link.db'}") == 0
+    assert sql(folder, ONE, *WHO, "--database", f"sqlite:///{tmp_path / 'other.db'}") == 2
+    assert "another database" in capsys.readouterr().err
