@@ -55,16 +55,16 @@ class PlanCache:
 
     def __init__(self, site: Site, *, size: int = 1024) -> None:
         self._site: Final = site
-        self._plans: _Recent[str, Plan] = _Recent(size)
+        self._plans: _Recent[tuple[str, bool], Plan] = _Recent(size)
         self._met: _Recent[tuple[int, int], tuple[Plan, Decision, Guarded]] = _Recent(size)
         self._guarded: _Recent[tuple[int, bytes], tuple[Plan, Guarded]] = _Recent(size)
 
-    def plan(self, sql: str) -> Plan:
+    def plan(self, sql: str, *, pyformat: bool = False) -> Plan:
         """The plan of a statement; `Refused` as `guard_sql.plan` does."""
-        known = self._plans.get(sql) if type(sql) is str else None
+        known = self._plans.get((sql, pyformat)) if type(sql) is str else None
         if known is None:
-            known = plan(sql, self._site)
-            self._plans.put(sql, known)
+            known = plan(sql, self._site, pyformat=pyformat)
+            self._plans.put((sql, pyformat), known)
         return known
 
     def apply(self, plan: Plan, decision: Decision | None) -> Guarded:
@@ -72,7 +72,7 @@ class PlanCache:
 
         An entry holds the objects whose identity is its key: while it is there, no other object can have it.
         """
-        if plan.source is None or decision is None or plan.public:
+        if decision is None or plan.public:
             return self._by_shape(plan, decision, b"")
         if decision.allow is not True:
             # A denial has a shape too, that of nothing. It must never find what another decision allowed.
@@ -80,7 +80,7 @@ class PlanCache:
         met = self._met.get((id(plan), id(decision)))
         if met is not None:
             return met[2]
-        made = self._by_shape(plan, decision, shape(plan.source, decision))
+        made = self._by_shape(plan, decision, b"\n".join(shape(source, decision) for source in plan.sources))
         self._met.put((id(plan), id(decision)), (plan, decision, made))
         return made
 

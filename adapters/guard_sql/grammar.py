@@ -4,8 +4,8 @@ Node types alone are not enough: time travel, samples, hints, locks and INDEXED 
 nodes that are harmless otherwise, and a new version of sqlglot adds more. A test holds the list of the
 arguments that sqlglot knows, so that a new one is looked at before it can pass.
 
-Precedence is checked too. sqlglot and SQLite disagree on a few unparenthesised mixtures
-(`a = b LIKE c`); where the tree is not the one that SQLite would build, the statement is refused.
+Precedence is checked too. sqlglot and the databases disagree on a few unparenthesised mixtures
+(`a = b LIKE c`); where the tree is not the one that the database would build, the statement is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlglot import exp
 from guard.errors import Refused
 from guard_sql.dialects import Dialect
 from guard_sql.parameters import LARGEST, MAX_PATTERN, size
-from guard_sql.text import sql_refused
+from guard_sql.refusal import sql_refused
 
 MAX_NODES: Final = 8_192
 MAX_DEPTH: Final = 256
@@ -30,13 +30,25 @@ TOO_LARGE: Final = "It is too large or nested too deeply."
 
 _PAIR: Final = frozenset({"this", "expression"})
 _THIS: Final = frozenset({"this"})
+_SET: Final = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_"})
 
 NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
     {
-        exp.Select: frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"}),
+        exp.Select: frozenset(
+            {"expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset"}
+            | {"distinct", "with_"}
+        ),
+        **dict.fromkeys((exp.Union, exp.Intersect, exp.Except), _SET),
+        exp.Subquery: frozenset({"this", "alias"}),
+        exp.With: frozenset({"expressions"}),
+        exp.CTE: frozenset({"this", "alias"}),
         exp.From: _THIS,
+        exp.Join: frozenset({"this", "on", "using", "side", "kind"}),
         exp.Table: frozenset({"this", "db", "alias"}),
-        exp.TableAlias: _THIS,
+        exp.TableAlias: frozenset({"this", "columns"}),
+        exp.Exists: _THIS,
+        exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
+        exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
         exp.Where: _THIS,
         exp.Group: frozenset({"expressions"}),
         exp.Having: _THIS,
@@ -75,7 +87,7 @@ NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
         exp.Like: _PAIR | {"negate"},
         exp.Escape: _PAIR,
         exp.Between: frozenset({"this", "low", "high"}),
-        exp.In: frozenset({"this", "expressions"}),
+        exp.In: frozenset({"this", "expressions", "query"}),
         exp.Case: frozenset({"this", "ifs", "default"}),
         exp.If: frozenset({"this", "true"}),
         exp.Cast: frozenset({"this", "to"}),
@@ -86,21 +98,58 @@ NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
 )
 """Node types that every dialect lets through, each with the arguments it may have."""
 
+RANKING: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
+    {
+        exp.RowNumber: frozenset(),
+        exp.Rank: frozenset(),
+        exp.DenseRank: frozenset(),
+        exp.PercentRank: frozenset(),
+        exp.CumeDist: frozenset(),
+        exp.FirstValue: _THIS,
+        exp.LastValue: _THIS,
+        exp.Lag: frozenset({"this", "offset", "default"}),
+        exp.Lead: frozenset({"this", "offset", "default"}),
+    }
+)
+"""Functions that only a window has, each with the arguments it may have."""
+
+EXTRA: Final[Mapping[str, Mapping[type[exp.Expr], frozenset[str]]]] = MappingProxyType(
+    {
+        "sqlite": MappingProxyType({}),
+        "postgres": MappingProxyType(
+            {
+                exp.Interval: frozenset({"this", "unit"}),
+                exp.Extract: frozenset({"this", "expression"}),
+                exp.Var: _THIS,
+            }
+        ),
+    }
+)
+"""Node types that one dialect lets through besides."""
+
+_UNITS: Final = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "QUARTER", "WEEK"})
+
+_QUERIES: Final = (exp.Select, exp.Union, exp.Intersect, exp.Except)
+_HOLDERS: Final = (exp.Subquery, exp.CTE, exp.Exists, exp.Union, exp.Intersect, exp.Except, type(None))
+
 _PARENTS: Final[Mapping[type[exp.Expr], tuple[type[object], ...]]] = MappingProxyType(
     {
         exp.Alias: (exp.Select,),
         exp.Star: (exp.Select, exp.Column, exp.Count),
-        exp.Table: (exp.From,),
+        exp.Table: (exp.From, exp.Join),
         exp.If: (exp.Case,),
         exp.DataType: (exp.Cast,),
         exp.Ordered: (exp.Order,),
-        exp.Distinct: (exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max),
-        exp.Select: (type(None),),
+        exp.Distinct: (exp.Select, exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max),
+        exp.WindowSpec: (exp.Window,),
+        exp.Var: (exp.Interval, exp.Extract),
+        **dict.fromkeys(RANKING, (exp.Window,)),
+        **dict.fromkeys(_QUERIES, _HOLDERS),
     }
 )
 """Node types that make sense under these parents only."""
 
-_LEVELS: Final[Mapping[type[exp.Expr], int]] = MappingProxyType(
+_SQLITE_LEVELS: Final[Mapping[type[exp.Expr], int]] = MappingProxyType(
     {
         exp.Or: 1,
         exp.And: 2,
@@ -116,6 +165,26 @@ _LEVELS: Final[Mapping[type[exp.Expr], int]] = MappingProxyType(
 )
 """SQLite's operator precedence (sqlite.org/lang_expr.html), lowest first. What is not here binds like an atom."""
 
+_POSTGRES_LEVELS: Final[Mapping[type[exp.Expr], int]] = MappingProxyType(
+    {
+        exp.Or: 1,
+        exp.And: 2,
+        exp.Not: 3,
+        **dict.fromkeys((exp.Is, exp.NullSafeEQ, exp.NullSafeNEQ), 4),
+        **dict.fromkeys((exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE), 5),
+        **dict.fromkeys((exp.Between, exp.In, exp.Like, exp.Escape), 6),
+        exp.DPipe: 7,
+        **dict.fromkeys((exp.Add, exp.Sub), 8),
+        **dict.fromkeys((exp.Mul, exp.Div, exp.Mod), 9),
+        exp.Neg: 12,
+    }
+)
+"""PostgreSQL's (the manual, 4.1.6)."""
+
+_LEVELS: Final[Mapping[str, Mapping[type[exp.Expr], int]]] = MappingProxyType(
+    {"sqlite": _SQLITE_LEVELS, "postgres": _POSTGRES_LEVELS}
+)
+
 _ATOM: Final = 100
 _DIGITS: Final = 19
 """The digits of the largest number of 64 bits."""
@@ -125,35 +194,45 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 _NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "joins": "A join",
         "laterals": "A lateral table",
-        "distinct": "DISTINCT",
         "hint": "A hint",
-        "with_": "WITH",
-        "windows": "A window",
+        "windows": "A named window",
+        "alias": "A named window",
         "qualify": "QUALIFY",
         "into": "INTO",
         "locks": "A row lock",
         "indexed": "INDEXED BY",
         "sample": "A sample",
         "pivots": "PIVOT",
-        "query": "A subquery",
         "field": "IN over a table",
         "columns": "A list of column names behind a table",
         "catalog": "A name before the schema",
+        "method": "A NATURAL join",
+        "recursive": "WITH RECURSIVE",
+        "materialized": "MATERIALIZED",
+        "by_name": "BY NAME",
+        "returning": "RETURNING",
+        "conflict": "ON CONFLICT",
+        "alternative": "OR REPLACE, OR IGNORE and the like",
     }
 )
 """Arguments that are not let through, as a reader knows them."""
 
+_FLAGS: Final = frozenset(
+    {"recursive", "by_name", "is_function", "stored", "exists", "partition", "settings", "default", "overwrite"}
+    | {"ignore", "source", "cluster", "using", "into"}
+)
+"""Arguments that the parser sets to False where the statement does not have them."""
+
 _KINDS: Final[Mapping[type[object], str]] = MappingProxyType(
     {
-        exp.Query: "A subquery is not built yet.",
-        exp.SubqueryPredicate: "A subquery is not built yet.",
+        exp.SubqueryPredicate: "ANY, SOME and ALL are not built yet: use IN or EXISTS.",
         exp.Collate: "COLLATE is not built: a column compares as its table says.",
-        exp.Window: "A window is not built yet.",
         exp.Filter: "FILTER is not built yet: use CASE inside the aggregate.",
         exp.Glob: "GLOB is not built yet: use LIKE.",
         exp.Tuple: "A list of values stands behind IN only.",
+        exp.Lateral: "A lateral table is not built yet.",
+        exp.Values: "VALUES stands in an INSERT only.",
     }
 )
 """Nodes that are not let through, as a reader knows them."""
@@ -165,6 +244,7 @@ def check(tree: exp.Expr, dialect: Dialect, additions: int) -> None:
     sqlglot drops a unary plus, which in SQLite takes a column's affinity away; a plus that is no addition
     is therefore refused.
     """
+    levels = _LEVELS[dialect.name]
     stack: list[tuple[exp.Expr, int]] = [(tree, 0)]
     nodes = added = 0
     while stack:
@@ -177,12 +257,12 @@ def check(tree: exp.Expr, dialect: Dialect, additions: int) -> None:
         stack += [(child, depth + 1) for child in _children(node, kind, dialect)]
         parents = _PARENTS.get(kind)
         if parents is not None and type(node.parent) not in parents:
-            raise sql_refused(f"{kind.__name__} is not built here yet.")
+            raise sql_refused(f"{_called(kind)} is not built here yet.")
         special = _SPECIAL.get(kind)
         if special is not None:
             special(node, dialect)
-        if kind in _LEVELS:
-            _precedence(node, kind)
+        if kind in levels:
+            _precedence(node, kind, levels)
     if additions != added:
         raise sql_refused("It uses + as a sign: leave it out.")
 
@@ -191,7 +271,7 @@ def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[ex
     """The parts of a node, each under an argument that its type may have."""
     allowed = NODES.get(kind)
     if allowed is None:
-        allowed = dialect.functions.get(kind) or dialect.aggregates.get(kind)
+        allowed = next((table[kind] for table in _tables(dialect) if kind in table), None)
     if allowed is None:
         raise _not_listed(node)
     children: list[exp.Expr] = []
@@ -199,6 +279,8 @@ def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[ex
         if value is None or value == []:
             continue
         if key not in allowed:
+            if value is False and key in _FLAGS:
+                continue
             raise sql_refused(f"{_NAMES.get(key, f'{kind.__name__} with {key!r}')} is not built yet.")
         if isinstance(value, exp.Expr):
             children.append(value)
@@ -207,6 +289,10 @@ def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[ex
         elif not isinstance(value, str | bool | exp.DType):
             raise sql_refused(f"{kind.__name__} with {key!r} is not built yet.")
     return children
+
+
+def _tables(dialect: Dialect) -> tuple[Mapping[type[exp.Expr], frozenset[str]], ...]:
+    return (dialect.functions, dialect.aggregates, RANKING, EXTRA[dialect.name])
 
 
 def _not_listed(node: exp.Expr) -> Refused:
@@ -218,8 +304,12 @@ def _not_listed(node: exp.Expr) -> Refused:
     return sql_refused(f"{type(node).__name__} is not built yet.")
 
 
-def _precedence(node: exp.Expr, kind: type[exp.Expr]) -> None:
-    level = _LEVELS[kind]
+def _called(kind: type[exp.Expr]) -> str:
+    return "A subquery" if kind in _QUERIES else kind.__name__
+
+
+def _precedence(node: exp.Expr, kind: type[exp.Expr], levels: Mapping[type[exp.Expr], int]) -> None:
+    level = levels[kind]
     strict: tuple[Any, ...]
     if kind is exp.Between:
         loose, strict = node.this, (node.args["low"], node.args["high"])
@@ -227,12 +317,10 @@ def _precedence(node: exp.Expr, kind: type[exp.Expr]) -> None:
         loose, strict = node.this, ()
     else:
         loose, strict = node.this, (node.args.get("expression"),)
-    if _level(loose) < level or any(_level(operand) <= level for operand in strict if operand is not None):
+    if levels.get(type(loose), _ATOM) < level or any(
+        levels.get(type(operand), _ATOM) <= level for operand in strict if operand is not None
+    ):
         raise sql_refused("It mixes operators that are read in different ways: write parentheses.")
-
-
-def _level(node: exp.Expr) -> int:
-    return _LEVELS.get(type(node), _ATOM)
 
 
 def _literal(node: exp.Expr, _: Dialect) -> None:
@@ -247,7 +335,10 @@ def _unnamed(node: exp.Expr, dialect: Dialect) -> None:
         raise Refused.own("GUARD-SQL-FUNCTION", said)
 
 
-def _constant(node: object) -> bool:
+def constant(node: object) -> bool:
+    """Whether an expression is a literal or a parameter, maybe with the type that a driver wrote to it."""
+    if isinstance(node, exp.Cast):
+        node = node.this
     return isinstance(node, exp.Literal | exp.Placeholder)
 
 
@@ -255,7 +346,7 @@ def _like(node: exp.Expr, _: Dialect) -> None:
     # A long pattern fails for every row that is looked at, hidden ones too; one from a column could fail over a
     # hidden value. A parameter is measured when it is bound.
     pattern = node.args.get("expression")
-    if not _constant(pattern) or (isinstance(pattern, exp.Literal) and size(pattern.name) > MAX_PATTERN):
+    if not constant(pattern) or (isinstance(pattern, exp.Literal) and size(pattern.name) > MAX_PATTERN):
         raise sql_refused(f"The pattern of LIKE is a literal or a parameter of at most {MAX_PATTERN} bytes.")
 
 
@@ -280,7 +371,7 @@ def _trim(node: exp.Expr, _: Dialect) -> None:
     if node.args.get("position") not in (None, "LEADING", "TRAILING"):
         raise sql_refused("This form of TRIM is not built yet.")
     # SQLite takes twelve bytes for each of the characters to take off, and fails where that is too much.
-    if node.args.get("expression") is not None and not _constant(node.args["expression"]):
+    if node.args.get("expression") is not None and not constant(node.args["expression"]):
         raise sql_refused("What TRIM takes off is a literal or a parameter.")
 
 
@@ -290,6 +381,10 @@ def _count(node: exp.Expr, _: Dialect) -> None:
 
 
 def _distinct(node: exp.Expr, _: Dialect) -> None:
+    if isinstance(node.parent, exp.Select):
+        if node.expressions:
+            raise sql_refused("DISTINCT ON is not built yet.")
+        return
     if len(node.expressions) != 1:
         raise sql_refused("DISTINCT of several columns is not built yet.")
 
@@ -301,6 +396,8 @@ def _star(node: exp.Expr, _: Dialect) -> None:
 
 def _limit(node: exp.Expr, _: Dialect) -> None:
     rows = node.args.get("expression")
+    if isinstance(rows, exp.Cast) and rows.args["to"].this in (exp.DType.INT, exp.DType.BIGINT):
+        rows = rows.this
     if isinstance(rows, exp.Placeholder):
         return
     if not isinstance(rows, exp.Literal) or rows.is_string or not rows.name.isdigit():
@@ -310,8 +407,56 @@ def _limit(node: exp.Expr, _: Dialect) -> None:
 
 
 def _in(node: exp.Expr, _: Dialect) -> None:
-    if not node.expressions:
-        raise sql_refused("IN needs at least one value.")
+    if not node.expressions and not isinstance(node.args.get("query"), exp.Subquery):
+        raise sql_refused("IN needs at least one value, or a subquery.")
+
+
+def _join(node: exp.Expr, _: Dialect) -> None:
+    kind, side = node.args.get("kind") or "", node.args.get("side") or ""
+    if kind not in ("", "INNER", "OUTER", "CROSS") or side not in ("", "LEFT", "RIGHT", "FULL"):
+        raise sql_refused(f"A {side} {kind} join is not built yet.".replace("  ", " "))
+    if (side or kind == "INNER") and not (node.args.get("on") or node.args.get("using")):
+        raise sql_refused("A join needs ON or USING.")
+
+
+def _set(node: exp.Expr, dialect: Dialect) -> None:
+    for branch in (node.this, node.expression):
+        inner = branch.this if isinstance(branch, exp.Subquery) else branch
+        if isinstance(branch, exp.Subquery) and branch.args.get("alias"):
+            raise sql_refused("A part of a set operation has no alias.")
+        # SQLite reads mixed set operations from the left, others INTERSECT first.
+        if dialect.name == "sqlite" and isinstance(inner, exp.SetOperation) and type(inner) is not type(node):
+            raise sql_refused("Mixed set operations are read in different ways: write one of them as a derived table.")
+
+
+def _window(node: exp.Expr, dialect: Dialect) -> None:
+    if type(node.this) not in RANKING and type(node.this) not in dialect.aggregates:
+        raise sql_refused("A window has a ranking function or an aggregate.")
+    if node.this.find(exp.Distinct) is not None:
+        raise sql_refused("DISTINCT in a window is not built.")
+
+
+def _frame(node: exp.Expr, _: Dialect) -> None:
+    for place in ("start", "end"):
+        edge = node.args.get(place)
+        if isinstance(edge, exp.Expr) and not (isinstance(edge, exp.Literal) and edge.name.isdigit()):
+            raise sql_refused("The frame of a window is bounded by whole numbers.")
+
+
+def _offset(node: exp.Expr, _: Dialect) -> None:
+    by = node.args.get("offset")
+    if by is not None and not (isinstance(by, exp.Literal) and by.name.isdigit()):
+        raise sql_refused("LAG and LEAD look back or ahead by a whole number.")
+
+
+def _interval(node: exp.Expr, _: Dialect) -> None:
+    if not isinstance(node.this, exp.Literal) or not re.fullmatch(r"\d{1,6}", node.this.name):
+        raise sql_refused("An INTERVAL is a whole number of one unit.")
+
+
+def _unit(node: exp.Expr, _: Dialect) -> None:
+    if not isinstance(node.this, str) or node.this.upper() not in _UNITS:
+        raise sql_refused("A unit of time is YEAR, MONTH, DAY, HOUR, MINUTE or SECOND.")
 
 
 _SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any, Dialect], None]]] = MappingProxyType(
@@ -329,5 +474,15 @@ _SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any, Dialect], None]]] = Mappi
         exp.Limit: _limit,
         exp.Offset: _limit,
         exp.In: _in,
+        exp.Join: _join,
+        exp.Union: _set,
+        exp.Intersect: _set,
+        exp.Except: _set,
+        exp.Window: _window,
+        exp.WindowSpec: _frame,
+        exp.Lag: _offset,
+        exp.Lead: _offset,
+        exp.Interval: _interval,
+        exp.Var: _unit,
     }
 )

@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 from guard.errors import Misuse
 from guard.model import Facts
+from guard_sql import paramstyle
 from guard_sql.conditions import value
 from guard_sql.parameters import Parameters
+from guard_sql.persons import named_in
 from guard_sql.witness import Witness
+
+Kind: TypeAlias = Literal["select", "insert", "update", "delete"]
 
 
 @dataclass(frozen=True)
 class Text:
     """One form of the statement, with the guard's own parameters in it and the columns that it reads.
 
-    `reads` are (schema, table, column).
+    `reads` are (schema, table, column), the column '' for the table itself; `templates` the subqueries that stand
+    for personal tables.
     """
 
     sql: str
     own: tuple[str, ...] = ()
     reads: frozenset[tuple[str, str, str]] = frozenset()
+    templates: tuple[str, ...] = ()
+
+    @cached_property
+    def pyformat(self) -> str:
+        """The text as psycopg takes it."""
+        return paramstyle.pyformat(self.sql)
+
+    @cached_property
+    def numbered(self) -> str:
+        """The text with `$1`, `$2` …, as PostgreSQL's own parser reads it."""
+        return paramstyle.numbered(self.sql)
 
 
 @dataclass(frozen=True, eq=False)
 class Guarded:
     """What may be run instead of the statement. Nothing in it depends on who acts or on whom."""
 
+    kind: Kind
+    dialect: str
     columns: tuple[str, ...]
     """The visible output names."""
-    hidden: int
-    """How many columns follow them, which stay in the process."""
-    collected: bool
-    """Whether a hidden column holds the JSON array of all persons behind a row, not one of them."""
+    depths: tuple[int, ...]
+    """For each hidden column behind them how deeply its JSON arrays of persons are nested; 0 is one person."""
     reduced: bool
     """Whether a named field was dropped, or a row or a value may be missing that the database holds."""
     rules: tuple[str, ...]
@@ -47,11 +63,25 @@ class Guarded:
     parameters: Parameters
     whole: frozenset[str]
     patterns: frozenset[str]
+    related: frozenset[str] = frozenset()
+    """The sources that relations of its conditions read."""
+    ctes: frozenset[str] = frozenset()
+    """The names that its WITH defines."""
+
+    @property
+    def hidden(self) -> int:
+        """How many columns follow the visible ones, which stay in the process."""
+        return len(self.depths)
+
+    @property
+    def collected(self) -> bool:
+        """Whether a row may stand for several persons together, so that it cannot be cut for one of them."""
+        return any(self.depths)
 
     @cached_property
     def witness(self) -> Witness:
-        """What the engine's own parser must report of either text."""
-        return Witness(self.declared.reads)
+        """What SQLite's own parser must report of either text."""
+        return Witness(self.declared.reads, self.ctes)
 
     @property
     def text(self) -> str:
@@ -64,20 +94,15 @@ class Guarded:
         """The text to run and all its parameters, by name. `facts` may be None for a public statement only."""
         made = self.parameters.bind(parameters, self.whole, self.patterns)
         text = self.many if facts is None or facts.subject is None else self.declared
-        if facts is None:
-            if self.hidden:
-                raise Misuse("This statement touches personal data: bind() needs the facts.")
-            return text.sql, made
-        for name in text.own:
-            made[name] = value(name, facts)
-        return text.sql, made
+        if facts is None and self.hidden:
+            raise Misuse("This statement touches personal data: bind() needs the facts.")
+        if facts is not None:
+            for name in text.own:
+                made[name] = value(name, facts)
+        return (text.sql if self.dialect == "sqlite" else text.pyformat), made
 
     def persons(self, hidden: Sequence[object]) -> tuple[str, ...]:
         """The keys of the persons behind one row, from the values of its hidden columns, without repeats."""
         if len(hidden) != self.hidden:
             raise Misuse("These are not the hidden columns of a row.")
-        found: dict[str, None] = {}
-        for one in hidden:
-            keys = json.loads(one) if self.collected and isinstance(one, str) else [one]
-            found.update((key, None) for key in keys if isinstance(key, str))
-        return tuple(found)
+        return named_in(hidden, self.depths)

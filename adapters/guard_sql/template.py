@@ -16,19 +16,31 @@ from typing import Final, TypeVar
 
 from guard.catalogue import Source
 from guard.errors import Refused
-from guard.model import ALWAYS, CONFLICT, NEVER, AllCondition, Condition, Decision, GrantCondition, Treatment, rules_of
+from guard.model import (
+    ALWAYS,
+    CONFLICT,
+    NEVER,
+    AllCondition,
+    AnyCondition,
+    Condition,
+    Decision,
+    GrantCondition,
+    RelationCondition,
+    Treatment,
+    rules_of,
+)
 from guard.wire import canonical
-from guard_sql import verify
+from guard_sql import parts
 from guard_sql.conditions import ROW, Rows
+from guard_sql.dialects import Dialect
 from guard_sql.guarded import Text
 from guard_sql.masks import masked
+from guard_sql.scope import PERSON, Bound
 from guard_sql.world import Table, World, quoted
+from guard_sql.writing import write
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-PERSON: Final = "guard_person_"
-"""The beginning of the hidden columns' names; a number follows."""
 
 _TEXT: Final = frozenset({"text", "date", "timestamp", "json"})
 _MOST: Final = 1024
@@ -81,6 +93,14 @@ class Template:
             return True
         return treatment.reveal == NEVER and (_mask(treatment) is None or treatment.masked_if == NEVER)
 
+    @property
+    def related(self) -> frozenset[str]:
+        """The sources that the relations of its conditions read."""
+        conditions = [self._condition]
+        conditions += [one for of in self._reads.values() for one in (of.reveal, of.masked_if)]
+        names = {name for condition in conditions for name in _relations(condition)}
+        return frozenset(self._entry.relations[name].source for name in names if name in self._entry.relations)
+
     def reduces(self, fields: Iterable[str]) -> bool:
         """Whether a row or a value may be missing that the database holds."""
         treatments = [self._reads[field] for field in fields if field in self._reads]
@@ -95,22 +115,44 @@ class Template:
                 found |= {*treatment.rules, *rules_of(treatment.reveal), *rules_of(treatment.masked_if)}
         return tuple(sorted(found))
 
-    def text(self, fields: Sequence[str], *, declared: bool) -> Text:
-        """The subquery with these fields; with `declared`, only the rows of the person that the context declares."""
-        columns = {field: self._column(field) for field in fields}
+    def text(self, fields: Sequence[str], *, declared: bool, bounds: Sequence[Bound] | None = None) -> Text:
+        """The subquery with these fields; a dropped one is a typed NULL.
+
+        With `declared`, only the rows of the person that the context declares. With `bounds`, the database may
+        move nothing of the statement into it (`OFFSET 0`), and those of the comparisons stand in it that are of
+        columns as they are, so that an index is used.
+        """
+        columns = {field: self._column(field) for field in fields if not self.dropped(field)}
         where = (self._declared, *self._where) if declared else self._where
-        listed = [f"{part.sql} AS {quoted(field)}" for field, part in columns.items()]
+        dialect = self._templates.world.dialect
+        listed = [
+            f"{columns[field].sql if field in columns else _null(dialect, self._table.types[field])} AS {quoted(field)}"
+            for field in fields
+        ]
         listed += [
-            f"CAST({ROW}.{quoted(column)} AS TEXT) AS {quoted(person)}"
+            f"{dialect.forms.person(f'{ROW}.{quoted(column)}', self._table.types[column])} AS {quoted(person)}"
             for column, person in zip(self._subjects, self.persons, strict=True)
         ]
         used = (*columns.values(), *where)
+        conjuncts = [f"({part.sql})" for part in where]
+        if bounds is not None:
+            conjuncts += [self._inside(bound) for bound in bounds if self._as_it_is(bound.field)]
         return Text(
-            f"(SELECT {', '.join(listed)} FROM {self._table.sql} AS {ROW} "
-            f"WHERE {' AND '.join(f'({part.sql})' for part in where)})",
+            f"(SELECT {', '.join(listed)} FROM {self._table.sql} AS {ROW} WHERE {' AND '.join(conjuncts)}"
+            f"{' OFFSET 0' if bounds is not None else ''})",
             own=tuple(sorted({name for part in used for name in part.own})),
-            reads=self._persons_read.union(*(part.reads for part in used)),
+            reads=self._persons_read.union(
+                {(self._table.schema, self._table.name, "")}, *(part.reads for part in used)
+            ),
         )
+
+    def _as_it_is(self, field: str) -> bool:
+        treatment = self._reads.get(field)
+        return treatment is not None and treatment.reveal == ALWAYS
+
+    def _inside(self, bound: Bound) -> str:
+        by = write(bound.constant, self._templates.world.dialect)
+        return f"({ROW}.{quoted(bound.field)} OPERATOR(pg_catalog.{bound.operator}) {by})"
 
     def _part(self, write: Callable[[Rows], str]) -> Part:
         rows = Rows(self._table, self._entry, self._templates.world)
@@ -144,6 +186,18 @@ class Template:
         return f"CAST({hidden} AS TEXT)"
 
 
+def _relations(condition: Condition) -> frozenset[str]:
+    if isinstance(condition, RelationCondition):
+        return frozenset({condition.name})
+    if isinstance(condition, AllCondition | AnyCondition):
+        return frozenset(name for part in condition.conditions for name in _relations(part))
+    return frozenset()
+
+
+def _null(dialect: Dialect, field_type: str) -> str:
+    return write(dialect.null(field_type), dialect)
+
+
 def _mask(treatment: Treatment) -> str | None:
     # Two layers asked for different masks: there is no value that both let through.
     return None if treatment.mask == CONFLICT else treatment.mask
@@ -173,7 +227,7 @@ class Templates:
         known = self._parts.get((table.source, sql))
         if known is not None:
             return known
-        reads = verify.part(sql, table.sql, self.world.dialect, rows.tables, rows.parameters)
+        reads = parts.part(sql, table.sql, self.world.dialect, rows.tables, rows.parameters)
         made = Part(sql, frozenset(rows.parameters), reads)
         _keep(self._parts, (table.source, sql), made)
         return made

@@ -18,8 +18,10 @@ from sqlglot import ErrorLevel, exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from guard.errors import Refused
+from guard_sql import paramstyle
 from guard_sql.dialects import Dialect
 from guard_sql.parameters import Parameters, parameter_name, size
+from guard_sql.refusal import sql_refused
 from guard_sql.world import World, fold
 
 MAX_TOKENS: Final = 8_192
@@ -31,20 +33,31 @@ _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRAC
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.END, TokenType.R_BRACKET, TokenType.R_BRACE})
 _PREFIX: Final = frozenset({TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE})
 _VALUES: Final = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.PLACEHOLDER})
-_WORDS: Final = frozenset({"cast", "nulls", "last"})
+_WORDS: Final = frozenset(
+    {"cast", "nulls", "last", "first", "partition", "preceding", "following", "unbounded", "year", "month", "day"}
+)
 """Words of SQL that the tokeniser takes for names."""
 
 _MARKS: Final = frozenset({TokenType.COLON, TokenType.PARAMETER})
 _AFTER_LIST: Final = frozenset(
     {TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY, TokenType.LIMIT}
+    | {TokenType.UNION, TokenType.INTERSECT, TokenType.EXCEPT}
 )
+_FIRST: Final = frozenset(
+    {TokenType.SELECT, TokenType.WITH, TokenType.INSERT, TokenType.UPDATE, TokenType.DELETE, TokenType.L_PAREN}
+)
+KINDS: Final[tuple[type[exp.Expr], ...]] = (
+    *(exp.Select, exp.Union, exp.Intersect, exp.Except),
+    *(exp.Insert, exp.Update, exp.Delete),
+)
+"""What a statement can be."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A statement as read: its tree, its text without values, and the text of each part of its select list."""
+    """A statement as read: its tree, its text without values, and the text of each part of its (first) select list."""
 
-    tree: exp.Select
+    tree: exp.Expr
     statement: str
     labels: tuple[str, ...]
     additions: int
@@ -52,20 +65,29 @@ class Reading:
     parameters: Parameters
 
 
-def sql_refused(detail: str) -> Refused:
-    """A refusal of the statement's form."""
-    return Refused.own("GUARD-SQL", detail)
+_BUILT: Final = (
+    "Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the "
+    "connection; tables are made and altered by a connection that is not guarded."
+)
 
 
-def read(sql: str, world: World, *, longest: int) -> Reading:
-    """Reads one SELECT statement of at most `longest` characters, and as many bytes in UTF-8."""
+def read(sql: str, world: World, *, longest: int, pyformat: bool = False) -> Reading:
+    """Reads one statement of at most `longest` characters, and as many bytes in UTF-8.
+
+    `pyformat`: its parameters are `%s` or `%(name)s`, and `%%` is a percent sign.
+    """
     dialect, spelt = world.dialect, world.spelt
+    marks = None
+    if pyformat and type(sql) is str and len(sql) <= longest:
+        sql, marks = paramstyle.native(sql)
     tokens = _tokens(sql, dialect, longest)
     _bounded(tokens)
     _gaps(sql, tokens)
     for token in tokens:
         _word(token, spelt)
     named, parameters = _named(sql, tokens)
+    if marks is not None and marks != sum(token.token_type is TokenType.COLON for token in named):
+        raise sql_refused("A parameter stands in a text or a comment.")
     return Reading(
         tree=parse(named, sql, dialect),
         statement=_without_values(sql, tokens, world),
@@ -75,8 +97,8 @@ def read(sql: str, world: World, *, longest: int) -> Reading:
     )
 
 
-def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Select:
-    """The tree of exactly one SELECT, or a refusal: nothing is repaired."""
+def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Expr:
+    """The tree of exactly one statement, or a refusal: nothing is repaired."""
     trees: list[exp.Expr | None] | None = None
     # The enum: as a string the level is ignored by some builds.
     parser = dialect.engine.parser(error_level=ErrorLevel.RAISE)
@@ -85,9 +107,12 @@ def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Select:
     if trees is None:
         # Raised outside the handler: the parser's error quotes the statement, and would stay in __context__.
         raise sql_refused("It cannot be read.")
-    if len(trees) != 1 or type(trees[0]) is not exp.Select:
-        raise sql_refused("Only a plain SELECT over one table is built so far.")
-    return trees[0]
+    tree = trees[0] if len(trees) == 1 else None
+    if type(tree) is exp.Subquery and not tree.args.get("alias"):
+        tree = tree.this
+    if tree is None or type(tree) not in KINDS:
+        raise sql_refused("It is no SELECT, INSERT, UPDATE or DELETE.")
+    return tree
 
 
 def tokenise(sql: str, dialect: Dialect) -> list[Token]:
@@ -109,8 +134,8 @@ def _tokens(sql: str, dialect: Dialect, longest: int) -> list[Token]:
     tokens = tokenise(sql, dialect)
     if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
-    if not tokens or tokens[0].token_type is not TokenType.SELECT:
-        raise sql_refused("Only SELECT is built so far: no WITH, VALUES, PRAGMA, ATTACH, EXPLAIN and no writing.")
+    if not tokens or tokens[0].token_type not in _FIRST:
+        raise sql_refused(_BUILT)
     return tokens
 
 
@@ -248,8 +273,14 @@ def _alias(tokens: Sequence[Token], place: int, world: World) -> bool:
 def _labels(sql: str, tokens: Sequence[Token]) -> tuple[str, ...]:
     """The text of each part of the select list, which names an output column that has no other name."""
     labels: list[str] = []
-    depth, start = 0, tokens[0].end + 1
-    for token in tokens[1:]:
+    first = _first_select(tokens)
+    if first is None:
+        return ()
+    depth, start = 0, tokens[first].end + 1
+    if first + 1 < len(tokens) and tokens[first + 1].token_type in (TokenType.DISTINCT, TokenType.ALL):
+        first += 1
+        start = tokens[first].end + 1
+    for token in tokens[first + 1 :]:
         kind = token.token_type
         if kind in _OPENING:
             depth += 1
@@ -262,3 +293,16 @@ def _labels(sql: str, tokens: Sequence[Token]) -> tuple[str, ...]:
             labels.append(sql[start : token.start].strip(_SPACE))
             return tuple(labels)
     return (*labels, sql[start : tokens[-1].end + 1].strip(_SPACE))
+
+
+def _first_select(tokens: Sequence[Token]) -> int | None:
+    """The place of the outermost SELECT: the first one that stands in no parentheses."""
+    depth = 0
+    for place, token in enumerate(tokens):
+        if token.token_type in _OPENING:
+            depth += 1
+        elif token.token_type in _CLOSING:
+            depth -= 1
+        elif depth == 0 and token.token_type is TokenType.SELECT:
+            return place
+    return None

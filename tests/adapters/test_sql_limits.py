@@ -168,7 +168,14 @@ def test_everything_on_the_lists_was_run() -> None:
         "SELECT t.*, frozen AS x, count(*) FROM main.loan AS t WHERE 1 GROUP BY 1 HAVING 1 ORDER BY 1 LIMIT 1 OFFSET 1"
     )
     aggregates = "SELECT sum(x), avg(x), min(x), max(x), count(DISTINCT x), total(x), x || 'x'"
-    for sql in (whole, aggregates, *(f"SELECT {one}" for one in EXPRESSIONS)):
+    queries = (
+        "WITH a (x) AS (SELECT 1) SELECT DISTINCT x FROM a JOIN (SELECT 1 AS y) b ON x = y WHERE EXISTS (SELECT 1)",
+        "SELECT 1 UNION SELECT 2",
+        "SELECT 1 INTERSECT SELECT 2",
+        "SELECT 1 EXCEPT SELECT 2",
+        "SELECT sum(principal) OVER (ORDER BY loan_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM loan",
+    )
+    for sql in (whole, aggregates, *queries, *(f"SELECT {one}" for one in EXPRESSIONS)):
         seen |= {type(node) for node in read(sql, SITE.world, longest=9_999).tree.walk()}
     assert {*NODES, *SQLITE.functions, *SQLITE.aggregates} <= seen
 

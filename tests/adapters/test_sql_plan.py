@@ -186,8 +186,8 @@ def test_without_a_schema_a_table_must_be_the_only_one_of_its_name() -> None:
         guard_sql.plan("SELECT a FROM t", two)
     with pytest.raises(Refused):
         guard_sql.plan("SELECT a FROM temp.t", two)
-    assert guard_sql.plan("SELECT a FROM other.t", two).source == "h:o.t"
-    assert guard_sql.plan("SELECT a FROM u", two).source == "h:o.u"
+    assert guard_sql.plan("SELECT a FROM other.t", two).sources == ("h:o.t",)
+    assert guard_sql.plan("SELECT a FROM u", two).sources == ("h:o.u",)
 
 
 def test_quotes_in_names_stay_in_names() -> None:

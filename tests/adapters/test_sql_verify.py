@@ -6,17 +6,15 @@ import pytest
 import sqlglot
 
 from guard.errors import Refused
-from guard_sql import verify
+from guard_sql import parts, verify
 from guard_sql.dialects import SQLITE
 
 TABLE = '"main"."loan"'
 NAMED = {("main", "loan")}
 
 
-def tree(sql: str) -> sqlglot.exp.Select:
-    made = sqlglot.parse_one(sql, read="sqlite")
-    assert isinstance(made, sqlglot.exp.Select)
-    return made
+def tree(sql: str) -> sqlglot.exp.Expr:
+    return sqlglot.parse_one(sql, read="sqlite")
 
 
 PLANNED = 'SELECT "t0"."a" AS "a" FROM "guard_source_0" AS "t0" WHERE "t0"."a" = :u0'
@@ -55,7 +53,8 @@ def test_a_statement_that_reads_as_another_is_refused(sql: str) -> None:
         PLANNED.replace('"t0"."a" AS', '"t0"."b" AS'),
         PLANNED.replace('"t0"."a" AS', 'ABS("t0"."a") AS'),
         PLANNED.replace('"t0"."a" AS', 'load_extension("t0"."a") AS'),
-        PLANNED.replace("= :u0", "= (SELECT 1)"),
+        PLANNED.replace("= :u0", '= (SELECT 1 FROM "loan" AS "t1")'),
+        PLANNED.replace("= :u0", '= (SELECT "t0"."b")'),
     ],
 )
 def test_a_plan_that_went_wrong_is_refused_though_it_reads_as_planned(sql: str) -> None:
@@ -68,7 +67,7 @@ GRANTS = {*NAMED, ("main", "guard_grant")}
 
 
 def test_a_part_says_what_it_reads() -> None:
-    reads = verify.part(PART, TABLE, SQLITE, GRANTS, {"g_purpose"})
+    reads = parts.part(PART, TABLE, SQLITE, GRANTS, {"g_purpose"})
     assert reads == {
         ("main", "guard_grant", "subject"),
         ("main", "guard_grant", "purpose"),
@@ -100,4 +99,4 @@ def test_a_part_that_is_not_what_its_condition_needs_is_refused(
     sql: str, tables: set[tuple[str, str]], parameters: set[str]
 ) -> None:
     with pytest.raises(Refused):
-        verify.part(sql, TABLE, SQLITE, tables, parameters)
+        parts.part(sql, TABLE, SQLITE, tables, parameters)

@@ -9,7 +9,7 @@ import sql_world as world
 from sql_world import LOAN, decision, run
 
 from guard.model import GrantCondition
-from guard_sql.witness import Witness
+from guard_sql.witness import Witness, writing
 
 READS = {("main", "loan", "status"), ("main", "loan", "住址")}
 
@@ -89,3 +89,60 @@ def test_what_a_view_reads_is_refused_even_where_its_table_is_named() -> None:
     witness = Witness(READS)
     assert witness(20, "loan", "status", "main", None) == 0
     assert witness(20, "loan", "status", "main", "seen") == 1
+
+
+WRITES = {
+    "UPDATE loan SET status = 'x' WHERE status = 'y' RETURNING status": writing("update", "main", "LOAN", ["Status"]),
+    "INSERT INTO loan (status) VALUES ('x') RETURNING status": writing("insert", "main", "loan"),
+    "DELETE FROM loan WHERE status = 'y' RETURNING status": writing("delete", "main", "loan"),
+}
+
+
+@pytest.mark.parametrize("sql", WRITES)
+def test_a_write_is_the_one_that_was_planned(connection: sqlite3.Connection, sql: str) -> None:
+    connection.isolation_level = None
+    for planned, writes in WRITES.items():
+        connection.set_authorizer(Witness(READS, writes=writes))
+        if sql == planned:
+            connection.execute(sql).fetchall()
+        else:
+            with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
+                connection.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE loan SET status = 'x', principal = 1",
+        "UPDATE loan SET principal = 1",
+        "UPDATE loan SET status = 'x' WHERE principal = 1",
+        "UPDATE loan SET status = 'x' RETURNING principal",
+        "UPDATE customer SET full_name = 'x'",
+        "UPDATE OR REPLACE loan SET principal = 'x'",
+        "REPLACE INTO loan (status) VALUES ('x')",
+        "DELETE FROM loan",
+    ],
+)
+def test_a_write_reaches_no_other_column(connection: sqlite3.Connection, sql: str) -> None:
+    connection.isolation_level = None
+    connection.set_authorizer(Witness(READS, writes=writing("update", "main", "loan", ["status"])))
+    with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
+        connection.execute(sql)
+
+
+def test_what_a_trigger_or_a_cascade_does_is_no_part_of_a_write(connection: sqlite3.Connection) -> None:
+    connection.isolation_level = None
+    connection.executescript(
+        "PRAGMA foreign_keys = ON; CREATE TABLE kept (at TEXT);"
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE child (id INTEGER REFERENCES parent ON DELETE CASCADE);"
+        "CREATE TRIGGER seen_it AFTER UPDATE ON loan BEGIN INSERT INTO kept VALUES (new.status); END;"
+    )
+    reads = {*READS, ("main", "parent", "id"), ("main", "child", "id")}
+    for writes, sql in (
+        (writing("update", "main", "loan", ["status"]), "UPDATE loan SET status = 'x'"),
+        (writing("delete", "main", "parent"), "DELETE FROM parent WHERE id = 1"),
+    ):
+        connection.set_authorizer(Witness(reads, writes=writes | writing("insert", "main", "kept")))
+        with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
+            connection.execute(sql)

@@ -8,19 +8,19 @@ SELECT c.full_name AS name, c.id_number FROM customer AS c WHERE c.mobile LIKE '
 SELECT "t0"."full_name" AS "name", "t0"."id_number" AS "id_number", "t0"."guard_person_0" AS "guard_person_0" FROM customer[full_name, id_number, mobile] AS "t0" WHERE "t0"."mobile" LIKE '138%' ORDER BY "t0"."full_name"
 
 SELECT * FROM loan
-SELECT "t0"."loan_id" AS "loan_id", "t0"."holder_key" AS "holder_key", "t0"."principal" AS "principal", "t0"."status" AS "status", "t0"."guard_person_0" AS "guard_person_0", "t0"."guard_person_1" AS "guard_person_1" FROM loan[loan_id, holder_key, principal, status] AS "t0"
+SELECT "t0"."loan_id" AS "loan_id", "t0"."holder_key" AS "holder_key", "t0"."principal" AS "principal", "t0"."status" AS "status", "t0"."guard_person_0" AS "guard_person_0", "t0"."guard_person_1" AS "guard_person_1" FROM loan[loan_id, holder_key, guarantor_key, principal, status, opened_at] AS "t0"
 
 SELECT l.*, l.status AS again FROM main.loan l ORDER BY l.loan_id DESC LIMIT 10 OFFSET 5
-SELECT "t0"."loan_id" AS "loan_id", "t0"."holder_key" AS "holder_key", "t0"."principal" AS "principal", "t0"."status" AS "status", "t0"."status" AS "again", "t0"."guard_person_0" AS "guard_person_0", "t0"."guard_person_1" AS "guard_person_1" FROM loan[loan_id, holder_key, principal, status] AS "t0" ORDER BY "t0"."loan_id" DESC LIMIT 10 OFFSET 5
+SELECT "t0"."loan_id" AS "loan_id", "t0"."holder_key" AS "holder_key", "t0"."principal" AS "principal", "t0"."status" AS "status", "t0"."status" AS "again", "t0"."guard_person_0" AS "guard_person_0", "t0"."guard_person_1" AS "guard_person_1" FROM loan[loan_id, holder_key, guarantor_key, principal, status, opened_at] AS "t0" ORDER BY "t0"."loan_id" DESC LIMIT 10 OFFSET 5
 
 SELECT loan_id FROM loan LIMIT 5, 10
 SELECT "t0"."loan_id" AS "loan_id", "t0"."guard_person_0" AS "guard_person_0", "t0"."guard_person_1" AS "guard_person_1" FROM loan[loan_id] AS "t0" LIMIT 10 OFFSET 5
 
 SELECT monthly_income, full_name FROM customer
-SELECT CAST(NULL AS INTEGER) AS "monthly_income", "t0"."full_name" AS "full_name", "t0"."guard_person_0" AS "guard_person_0" FROM customer[full_name] AS "t0"
+SELECT "t0"."monthly_income" AS "monthly_income", "t0"."full_name" AS "full_name", "t0"."guard_person_0" AS "guard_person_0" FROM customer[full_name, monthly_income] AS "t0"
 
 SELECT ended_on AS day FROM customer
-SELECT CAST(NULL AS TEXT) AS "day", "t0"."guard_person_0" AS "guard_person_0" FROM customer[] AS "t0"
+SELECT "t0"."ended_on" AS "day", "t0"."guard_person_0" AS "guard_person_0" FROM customer[ended_on] AS "t0"
 
 SELECT "住址", 住址 AS "grade" FROM "customer"
 SELECT "t0"."住址" AS "住址", "t0"."住址" AS "grade", "t0"."guard_person_0" AS "guard_person_0" FROM customer[住址] AS "t0"
