@@ -6,6 +6,7 @@ after the approval.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 import threading
@@ -365,6 +366,65 @@ def test_a_write_of_many_persons_is_held_too(bank: Bank, monkeypatch: pytest.Mon
     assert bank.kinds(review) == ["held", "approved", "intent"]
     with pytest.raises(Refused, match="used before"):
         write(review)
+
+
+@pytest.mark.parametrize(("kind", "operation"), [("update", "provide"), ("delete", "use"), ("select", "collect")])
+def test_a_statement_that_is_no_part_of_the_operation_is_refused(bank: Bank, kind: str, operation: Any) -> None:
+    one = _Write()
+    one.kind = kind
+    with bank.guard.acting(LIN, purpose=PURPOSE, operation=operation) as act:
+        args: Any = (act, one, "…", (), one, lambda _: one)
+        with pytest.raises(Refused, match="GUARD-OPERATION") as caught:
+            (bank.guard.read if kind == "select" else bank.guard.write)(*args, transaction=Transaction())
+    assert caught.value.entry is not None
+    assert one.log == []
+
+
+class _Awaited:
+    """The same connection, awaited."""
+
+    def __init__(self, inner: _Write) -> None:
+        self.inner = inner
+
+    async def execute(self, sql: str, parameters: object) -> None:
+        self.inner.execute(sql, parameters)
+
+    async def fetch(self, size: int) -> list[Any]:
+        return self.inner.fetch(size)
+
+    async def holds(self, *_: object) -> set[str]:
+        return set()
+
+    async def savepoint(self) -> None:
+        self.inner.savepoint()
+
+    async def settle(self, keep: bool) -> None:
+        self.inner.settle(keep)
+
+
+def test_reads_and_writes_are_awaited_in_the_same_context(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Decision(id="0", allow=True, rows={_Write.writes: ALWAYS})
+    monkeypatch.setattr(type(bank.guard.release.decider), "decide", lambda *_, **__: (made,))
+    one, transaction = _Write(), Transaction()
+    transaction.begin(bank.guard.mark())
+
+    async def both() -> tuple[int, list[Any]]:
+        with bank.guard.acting(LIN, purpose=PURPOSE) as act:
+            args: Any = (act, one, "…", (), _Awaited(one), lambda _: one)
+            written = await bank.guard.write_async(*args, transaction=transaction, offload=asyncio.to_thread)
+            one.kind = "select"
+            batches = bank.guard.read_async(*args, transaction=transaction)
+            rows = [row async for batch in batches for row in batch]
+            late = bank.guard.read_async(*args, transaction=transaction)
+        with pytest.raises(Refused, match="GUARD-CONTEXT"):
+            await anext(late)
+        return written, rows
+
+    written, rows = asyncio.run(both())
+    assert (written, len(rows)) == (30, 30)
+    bank.guard.settled(transaction.ended(committed=False))
+    kinds = [entry.kind for entry in bank.guard.register.entries() if entry.kind != "consent"]
+    assert kinds == ["intent", "read", "rolled_back"]
 
 
 def _activity(bank: Bank) -> Any:
