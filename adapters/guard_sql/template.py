@@ -172,9 +172,11 @@ class Template:
         mask = _mask(treatment)
         if mask is None or treatment.masked_if in (NEVER, treatment.reveal):
             return f"(SELECT {place} WHERE {rows.sql(treatment.reveal)})"
+        forms = self._templates.world.dialect.forms
         hidden = masked(mask, place, self._templates.world.dialect.name)
         if treatment.reveal != NEVER or treatment.masked_if != ALWAYS:
-            shown = "" if treatment.reveal == NEVER else f"WHEN {rows.sql(treatment.reveal)} THEN {place} "
+            as_it_is = forms.shown(place, self._table.types[field])
+            shown = "" if treatment.reveal == NEVER else f"WHEN {rows.sql(treatment.reveal)} THEN {as_it_is} "
             last = (
                 f"ELSE {hidden}"
                 if treatment.masked_if == ALWAYS
@@ -183,7 +185,7 @@ class Template:
             hidden = f"CASE {shown}{last} END"
         if treatment.reveal != NEVER and self._table.types[field] not in _TEXT:
             return hidden
-        return f"CAST({hidden} AS TEXT)"
+        return forms.text(hidden)
 
 
 def _relations(condition: Condition) -> frozenset[str]:
