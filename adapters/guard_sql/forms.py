@@ -45,6 +45,8 @@ class Forms(ABC):
     """The operators of `schema` that they use, with it."""
     types: ClassVar[frozenset[str]] = frozenset()
     """The types of `schema` that they name."""
+    alias_returns: ClassVar[bool] = True
+    """Whether RETURNING knows the alias of the table that is written, or its name alone."""
 
     # --- Persons
 
@@ -182,3 +184,8 @@ def number(key: str) -> int | None:
         return None
     made = int(key)
     return made if SMALLEST <= made <= LARGEST else None
+
+
+def held(text: str) -> bool:
+    """Whether a text of a database can be this one: it has no NUL and no half of a character."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

@@ -25,7 +25,7 @@ from typing import ClassVar, Final
 from sqlglot import exp
 
 from guard.model import Operator, Scalar
-from guard_sql.forms import KEY, SIGNS, Forms, incomparable, number, whole
+from guard_sql.forms import KEY, SIGNS, Forms, held, incomparable, number, whole
 
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {"g_now": "bigint", "g_actor_number": "bigint", "g_subject_number": "bigint"}
@@ -83,7 +83,7 @@ class Postgres(Forms):
         )
 
     def keys_value(self, subjects: Iterable[str]) -> str:
-        return json.dumps([{"value": key, "number": number(key)} for key in subjects if _held(key)], ensure_ascii=False)
+        return json.dumps([{"value": key, "number": number(key)} for key in subjects if held(key)], ensure_ascii=False)
 
     def key(self) -> str:
         return f'{KEY}.value COLLATE pg_catalog."C"'
@@ -100,7 +100,7 @@ class Postgres(Forms):
 
     def literal(self, text: str) -> str:
         """A text with a backslash is refused: an old setting of the session makes it an escape."""
-        if "\\" in text or not _held(text):
+        if "\\" in text or not held(text):
             raise incomparable()
         return "'" + text.replace("'", "''") + "'"
 
@@ -220,8 +220,3 @@ def _holds(left: int, operator: Operator, right: int) -> bool:
         "gt": left > right,
         "ge": left >= right,
     }[operator]
-
-
-def _held(text: str) -> bool:
-    """Whether a text of the database can be this one: it has no NUL and no half of a character."""
-    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 from sqlglot import exp
 
 from guard.model import Operator, Scalar
-from guard_sql.forms import KEY, SIGNS, Forms, incomparable, whole
+from guard_sql.forms import KEY, SIGNS, Forms, held, incomparable, whole
 
 _PAIR: Final = frozenset({"this", "expression"})
 _THIS: Final = frozenset({"this"})
@@ -25,6 +25,7 @@ _THIS: Final = frozenset({"this"})
 class Sqlite(Forms):
     """What stands in guarded text on SQLite."""
 
+    alias_returns: ClassVar[bool] = False
     nodes: ClassVar[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
         {
             **dict.fromkeys((exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Glob), _PAIR),
@@ -58,7 +59,8 @@ class Sqlite(Forms):
         return f"json_each({self.parameter(parameter)}) AS {KEY}"
 
     def keys_value(self, subjects: Iterable[str]) -> str:
-        return json.dumps(list(subjects), ensure_ascii=False)
+        """A key with a NUL would be read as the one before it."""
+        return json.dumps([key for key in subjects if held(key)], ensure_ascii=False)
 
     def key(self) -> str:
         return f"{KEY}.value"

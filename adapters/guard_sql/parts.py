@@ -66,7 +66,10 @@ def part(
     Refuses one that is not a single expression over `table` with exactly these tables and parameters.
     """
     whole = f"SELECT {sql} AS part FROM {table} AS {ROW}"
-    tree = parse(tokenise(whole, dialect), whole, dialect)
+    tokens = tokenise(whole, dialect)
+    if any(token.comments for token in tokens):
+        raise _fails()
+    tree = parse(tokens, whole, dialect)
     written = tree.expressions[0] if len(tree.expressions) == 1 else None
     if type(tree) is not exp.Select or type(written) is not exp.Alias or written.alias != "part":
         raise _fails()
