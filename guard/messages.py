@@ -133,6 +133,10 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
             "A field that may not be seen is used outside the outermost select list.",
             "不可见字段被用于最外层查询列之外。",
         ),
+        "GUARD-SQL-WRITE": _own(
+            "A field is written that may not be written, or that the actor may not see as it is.",
+            "所写字段不允许写入，或者操作人无权查看其原值。",
+        ),
         "GUARD-SQL-PARAMETERS": _own("The parameters do not fit the statement.", "参数与语句不符。"),
         "GUARD-WITNESS": _own(
             "The database's own parser reads the guarded statement differently.",

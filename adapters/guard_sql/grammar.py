@@ -93,6 +93,12 @@ NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
         exp.Cast: frozenset({"this", "to"}),
         exp.DataType: frozenset({"this", "nested"}),
         exp.Distinct: frozenset({"expressions"}),
+        exp.Insert: frozenset({"this", "expression"}),
+        exp.Schema: frozenset({"this", "expressions"}),
+        exp.Values: frozenset({"expressions"}),
+        exp.Tuple: frozenset({"expressions"}),
+        exp.Update: frozenset({"this", "expressions", "where"}),
+        exp.Delete: frozenset({"this", "where"}),
         exp.Anonymous: frozenset({"this", "expressions"}),
     }
 )
@@ -136,7 +142,11 @@ _PARENTS: Final[Mapping[type[exp.Expr], tuple[type[object], ...]]] = MappingProx
     {
         exp.Alias: (exp.Select,),
         exp.Star: (exp.Select, exp.Column, exp.Count),
-        exp.Table: (exp.From, exp.Join),
+        exp.Table: (exp.From, exp.Join, exp.Schema, exp.Insert, exp.Update, exp.Delete),
+        exp.Schema: (exp.Insert,),
+        exp.Values: (exp.Insert,),
+        exp.Tuple: (exp.Values,),
+        **dict.fromkeys((exp.Insert, exp.Update, exp.Delete), (type(None),)),
         exp.If: (exp.Case,),
         exp.DataType: (exp.Cast,),
         exp.Ordered: (exp.Order,),
@@ -230,9 +240,7 @@ _KINDS: Final[Mapping[type[object], str]] = MappingProxyType(
         exp.Collate: "COLLATE is not built: a column compares as its table says.",
         exp.Filter: "FILTER is not built yet: use CASE inside the aggregate.",
         exp.Glob: "GLOB is not built yet: use LIKE.",
-        exp.Tuple: "A list of values stands behind IN only.",
         exp.Lateral: "A lateral table is not built yet.",
-        exp.Values: "VALUES stands in an INSERT only.",
     }
 )
 """Nodes that are not let through, as a reader knows them."""
@@ -305,7 +313,9 @@ def _not_listed(node: exp.Expr) -> Refused:
 
 
 def _called(kind: type[exp.Expr]) -> str:
-    return "A subquery" if kind in _QUERIES else kind.__name__
+    if kind in _QUERIES:
+        return "A subquery"
+    return "A list of values" if kind is exp.Tuple else kind.__name__
 
 
 def _precedence(node: exp.Expr, kind: type[exp.Expr], levels: Mapping[type[exp.Expr], int]) -> None:

@@ -13,7 +13,7 @@ from guard_sql import paramstyle
 from guard_sql.conditions import value
 from guard_sql.parameters import Parameters
 from guard_sql.persons import named_in
-from guard_sql.witness import Witness
+from guard_sql.witness import Witness, writing
 
 Kind: TypeAlias = Literal["select", "insert", "update", "delete"]
 
@@ -42,6 +42,17 @@ class Text:
         return paramstyle.numbered(self.sql)
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a write looks at before, without and with a declared person, and what it writes."""
+
+    many: Text
+    declared: Text
+    schema: str
+    table: str
+    fields: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Guarded:
     """What may be run instead of the statement. Nothing in it depends on who acts or on whom."""
@@ -67,6 +78,8 @@ class Guarded:
     """The sources that relations of its conditions read."""
     ctes: frozenset[str] = frozenset()
     """The names that its WITH defines."""
+    written: Written | None = None
+    """What it writes, if it does."""
 
     @property
     def hidden(self) -> int:
@@ -81,7 +94,13 @@ class Guarded:
     @cached_property
     def witness(self) -> Witness:
         """What SQLite's own parser must report of either text."""
-        return Witness(self.declared.reads, self.ctes)
+        if self.written is None:
+            return Witness(self.declared.reads, self.ctes)
+        one = self.written
+        return Witness(
+            self.declared.reads | one.declared.reads,
+            writes=writing(self.kind, one.schema, one.table, one.fields),
+        )
 
     @property
     def text(self) -> str:
@@ -92,8 +111,22 @@ class Guarded:
         self, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
     ) -> tuple[str, dict[str, object]]:
         """The text to run and all its parameters, by name. `facts` may be None for a public statement only."""
-        made = self.parameters.bind(parameters, self.whole, self.patterns)
         text = self.many if facts is None or facts.subject is None else self.declared
+        return self._bound(text, parameters, facts)
+
+    def before(
+        self, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
+    ) -> tuple[str, dict[str, object]]:
+        """For a write: the text that lists the rows that it may touch, as (allowed, *hidden), and its parameters."""
+        if self.written is None:
+            raise Misuse("This statement writes nothing.")
+        text = self.written.many if facts is None or facts.subject is None else self.written.declared
+        return self._bound(text, parameters, facts)
+
+    def _bound(
+        self, text: Text, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
+    ) -> tuple[str, dict[str, object]]:
+        made = self.parameters.bind(parameters, self.whole, self.patterns)
         if facts is None and self.hidden:
             raise Misuse("This statement touches personal data: bind() needs the facts.")
         if facts is not None:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
+
+from sqlglot import exp
 
 from guard.errors import Misuse, Refused
 from guard.model import Decision, Item, Role
 from guard.wire import ordered
+from guard_sql.changes import Change, items, settle
 from guard_sql.grammar import check
 from guard_sql.guarded import Guarded, Kind
-from guard_sql.parameters import Parameters
 from guard_sql.resolve import Resolved, resolve
 from guard_sql.rewrite import Query
 from guard_sql.site import Site
-from guard_sql.text import read
+from guard_sql.text import Reading, read
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a statement does to which sources."""
+
+    kind: Kind
+    items: tuple[Item, ...]
+    sources: tuple[str, ...]
+    writes: str | None
 
 
 class Plan:
@@ -23,31 +36,31 @@ class Plan:
     kept without its values.
     """
 
-    def __init__(self, resolved: Resolved, statement: str, parameters: Parameters, site: Site) -> None:
-        self._query: Final = Query(resolved, site.world.dialect)
+    def __init__(self, form: Query | Change, touched: Touched, reading: Reading, site: Site) -> None:
+        self._form: Final = form
         self._templates: Final = site.templates
-        self._parameters: Final = parameters
-        self.kind: Final[Kind] = "select"
+        self._parameters: Final = reading.parameters
+        self.kind: Final = touched.kind
         """What the statement does with rows."""
-        self.statement: Final = statement
+        self.statement: Final = reading.statement
         """The statement with `?` for every literal and parameter, `c1`, `c2` … for aliases, without comments."""
-        self.sources: Final = tuple(dict.fromkeys(use.table.source for use in resolved.uses))
+        self.sources: Final = touched.sources
         """The catalogue names of the personal tables that it touches, in order of appearance."""
-        self.writes: Final[str | None] = None
-        """The source that it writes, if it does."""
-        self.items: Final = _items(resolved)
+        self.writes: Final = touched.writes
+        """The catalogue name of the table that it writes, if it does."""
+        self.items: Final = touched.items
         self.public: Final = not self.items
         """Whether the statement touches no personal source: it needs no activity."""
 
     def apply(self, decision: Decision | None) -> Guarded:
         """The guarded statement; None for a public plan. `Refused` where the decision leaves nothing to run."""
         if self.public:
-            return self._query.rewritten(self._parameters, self._templates, None)
+            return self._form.rewritten(self._parameters, self._templates, None)
         if decision is None:
             raise Misuse("This statement touches personal data: apply() needs its decision.")
         if decision.allow is not True:
             raise Refused(decision.reasons)
-        return self._query.rewritten(self._parameters, self._templates, decision)
+        return self._form.rewritten(self._parameters, self._templates, decision)
 
 
 def plan(sql: str, site: Site, *, pyformat: bool = False) -> Plan:
@@ -61,16 +74,24 @@ def plan(sql: str, site: Site, *, pyformat: bool = False) -> Plan:
     if reading.parameters.total > site.parameters:
         raise Refused.own("GUARD-SQL-PARAMETERS", f"It takes more than {site.parameters} parameters.")
     check(reading.tree, world.dialect, reading.additions)
-    return Plan(resolve(reading, world), reading.statement, reading.parameters, site)
+    if isinstance(reading.tree, exp.Query):
+        resolved = resolve(reading, world)
+        sources = tuple(dict.fromkeys(use.table.source for use in resolved.uses))
+        touched = Touched("select", _items(resolved), sources, None)
+        return Plan(Query(resolved, world.dialect), touched, reading, site)
+    change = settle(reading, world)
+    made = items(change)
+    touched = Touched(change.kind, made, (change.table.source,) if made else (), change.table.source)
+    return Plan(Change(change, world.dialect), touched, reading, site)
 
 
 def _items(resolved: Resolved) -> tuple[Item, ...]:
-    items: list[Item] = []
+    found: list[Item] = []
     for source, entry in {use.table.source: use.entry for use in resolved.uses}.items():
         fields = [(name, role) for (of, name), role in resolved.roles.items() if of == source]
-        items.append(entry.item(source, _role(resolved, [role for _, role in fields])))
-        items += [entry.field_item(source, name, role) for name, role in fields]
-    return ordered(items)
+        found.append(entry.item(source, _role(resolved, [role for _, role in fields])))
+        found += [entry.field_item(source, name, role) for name, role in fields]
+    return ordered(found)
 
 
 def _role(resolved: Resolved, roles: list[Role]) -> Role:

@@ -906,6 +906,19 @@ class _Select:
 _AMBIGUOUS: Final = Field("")
 
 
+class WriteScope:
+    """The expressions of a write, over the one table that it writes."""
+
+    def __init__(self, resolver: Resolver, source: From) -> None:
+        scope = Scope()
+        scope.sources.append(source)
+        self._select = _Select(resolver, scope, "expression")
+
+    def settle(self, node: exp.Expr) -> None:
+        """Settles the names of an expression, in its holder's place."""
+        self._select.settle(node, "where", outer=True)
+
+
 def fields_of(use: Use) -> dict[str, Field]:
     """The columns of a personal table, as a source offers them."""
     table = use.table

@@ -84,7 +84,7 @@ class Template:
             *(self._part(partial(Rows.sql, condition=one)) for one in conjuncts),
         )
         self.persons: Final = tuple(f"{PERSON}{place}" for place in range(len(self._subjects)))
-        self._persons_read: Final = frozenset((table.schema, table.name, column) for column in self._subjects)
+        self.persons_read: Final = frozenset((table.schema, table.name, column) for column in self._subjects)
 
     def dropped(self, field: str) -> bool:
         """Whether the field may never be seen."""
@@ -100,6 +100,31 @@ class Template:
         conditions += [one for of in self._reads.values() for one in (of.reveal, of.masked_if)]
         names = {name for condition in conditions for name in _relations(condition)}
         return frozenset(self._entry.relations[name].source for name in names if name in self._entry.relations)
+
+    def reveal(self, field: str) -> Condition:
+        """Where the field is shown as it is."""
+        treatment = self._reads.get(field)
+        return NEVER if treatment is None else treatment.reveal
+
+    def masks(self, field: str) -> bool:
+        """Whether it may be shown through a mask."""
+        treatment = self._reads.get(field)
+        return treatment is not None and treatment.reveal != ALWAYS and treatment.mask is not None
+
+    def field(self, field: str) -> Part:
+        """The treated value, over the row."""
+        return self._column(field)
+
+    def allowed(self, fields: Sequence[str], *, declared: bool) -> tuple[Part, ...]:
+        """What a row must fulfil that is written: the rows' conditions, and that these fields are shown as they are."""
+        shown = [self.reveal(field) for field in fields]
+        asked = [self._part(partial(Rows.sql, condition=one)) for one in dict.fromkeys(shown) if one != ALWAYS]
+        return (*((self._declared,) if declared else ()), *self._where, *asked)
+
+    def places(self, row: str = ROW) -> tuple[tuple[str, str], ...]:
+        """What names the persons of a row, over the row, and the column that each comes from."""
+        forms = self._templates.world.dialect.forms
+        return tuple((forms.person(f"{row}.{quoted(one)}", self._table.types[one]), one) for one in self._subjects)
 
     def reduces(self, fields: Iterable[str]) -> bool:
         """Whether a row or a value may be missing that the database holds."""
@@ -141,9 +166,7 @@ class Template:
             f"(SELECT {', '.join(listed)} FROM {self._table.sql} AS {ROW} WHERE {' AND '.join(conjuncts)}"
             f"{' OFFSET 0' if bounds is not None else ''})",
             own=tuple(sorted({name for part in used for name in part.own})),
-            reads=self._persons_read.union(
-                {(self._table.schema, self._table.name, "")}, *(part.reads for part in used)
-            ),
+            reads=self.persons_read.union({(self._table.schema, self._table.name, "")}, *(part.reads for part in used)),
         )
 
     def _as_it_is(self, field: str) -> bool:

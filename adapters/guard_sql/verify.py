@@ -20,7 +20,7 @@ from guard_sql.scope import CTE
 from guard_sql.text import parse, tokenise
 from guard_sql.writing import write
 
-_OURS: Final = re.compile("t[0-9]+")
+_OURS: Final = re.compile("t[0-9]+|guard_field")
 _INNER: Final = re.compile("c[0-9]+|guard_person_[0-9]+|guard_order_[0-9]+|guard_row")
 
 
