@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from threading import RLock
@@ -93,6 +93,9 @@ def take(raw: sqlite3.Connection, guard: Guard, site: guard_sql.Site) -> SqliteS
     """Takes a connection; it is closed, and Misuse raised, where it leads to another database than the ledger's."""
     if not isinstance(raw, sqlite3.Connection):
         raise Misuse("wrap takes the connect function of sqlite3 for dialect 'sqlite'.")
+    if raw.in_transaction and getattr(raw, "autocommit", -1) is not False:
+        raw.close()
+        raise Misuse("connect has to give a new connection, outside a transaction.")
     if not _same_database(raw, guard):
         raw.close()
         raise Misuse(
@@ -132,6 +135,8 @@ class SqliteSession:
         self._keys: dict[str, frozenset[tuple[str, str]]] = {}
         # Met for the first time, json_each is declared in the schema: done here, before nothing of it may be touched.
         raw.execute("SELECT 1 FROM json_each('[]')").close()
+        if raw.in_transaction:
+            raw.rollback()  # of `autocommit=False`: else the snapshot of these questions would be that of the program's
         # One authorizer for good: setting one makes SQLite prepare its cached statements anew.
         raw.set_authorizer(self._authorize)
 
@@ -330,8 +335,10 @@ class SqliteSession:
         """Closes it."""
         with self._lock:
             raw, self._raw = self._raw, None
-        if raw is not None:
-            raw.close()
+            self._authorizer = control  # with `autocommit=False` it ends with a rollback
+            if raw is not None:
+                with suppress(sqlite3.Error):
+                    raw.close()
 
 
 def _besides(witness: Authorizer, keys: frozenset[tuple[str, str]]) -> Authorizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,8 @@ def sql(
     who = Actor(id=actor, roles=tuple(role or ()), unit=unit)
     with Guard.load(config) as guard:
         with (
-            guard_dbapi.connect(guard, database) as connection,
+            closing(guard_dbapi.connect(guard, database)) as connection,
+            connection,
             guard.acting(who, purpose=purpose, subject=subject, review=review) as act,
         ):
             cursor = connection.cursor()

@@ -34,11 +34,22 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Bank:
-    def __init__(self, folder: Path, guard: Guard) -> None:
+    def __init__(self, folder: Path, guard: Guard, before: Bank | None = None) -> None:
         self.folder = folder
         self.file = str(folder / "bank.db")
         self.guard = guard
-        self.connect = guard_dbapi.wrap(sqlite3.connect, guard, dialect="sqlite")
+        self._wrapped = guard_dbapi.wrap(sqlite3.connect, guard, dialect="sqlite")
+        self._open: list[guard_dbapi.GuardedConnection] = [] if before is None else before._open
+
+    def connect(self, *arguments: Any, **keywords: Any) -> guard_dbapi.GuardedConnection:
+        made = self._wrapped(*arguments, **keywords)
+        self._open.append(made)
+        return made
+
+    def close(self) -> None:
+        for one in self._open:
+            one.close()
+        self.guard.close()
 
     def raw(self, script: str) -> None:
         with sqlite3.connect(self.file) as connection:
@@ -61,7 +72,7 @@ Open = Callable[..., Bank]
 
 @pytest.fixture
 def opened(recorded: Path, tmp_path: Path) -> Iterator[Open]:
-    made: list[Guard] = []
+    made: list[Bank] = []
 
     def make(script: str = "", limits: str = "", now: Callable[[], float] = time.time) -> Bank:
         folder = tmp_path / f"bank{len(made)}"
@@ -70,15 +81,15 @@ def opened(recorded: Path, tmp_path: Path) -> Iterator[Open]:
             config = folder / "guard.yaml"
             config.write_text(config.read_text("utf-8").replace("  batch: 256", f"  {limits}\n  batch: 256"), "utf-8")
         guard = Guard.load(folder / "guard.yaml", now=now)
-        made.append(guard)
         bank = Bank(folder, guard)
+        made.append(bank)
         if script:
             bank.raw(script)
         return bank
 
     yield make
-    for guard in made:
-        guard.close()
+    for bank in made:
+        bank.close()
 
 
 @pytest.fixture
@@ -183,7 +194,7 @@ def test_every_refusal_is_registered(bank: Bank) -> None:
     with refused("GUARD-PURPOSE"):
         bank.guard.acting(LIN, purpose="curiosity")
     with bank.guard.acting(LIN, purpose=PURPOSE):
-        for sql in ("SELECT * FROM sqlite_schema", "DELETE FROM customer", "nonsense", "SELECT " + "x" * 100_000):
+        for sql in ("SELECT * FROM sqlite_schema", "DROP TABLE customer", "nonsense", "SELECT " + "x" * 100_000):
             with refused("GUARD-SQL"):
                 connection.execute(sql)
     with refused("PI-02"):
@@ -479,7 +490,7 @@ def with_purpose(bank: Bank, text: str) -> Bank:
     profile = bank.folder / "profile.yaml"
     profile.write_text(profile.read_text("utf-8").replace("purposes:", f"purposes:\n{text}", 1), "utf-8")
     bank.guard.close()
-    return Bank(bank.folder, Guard.load(bank.folder / "guard.yaml"))
+    return Bank(bank.folder, Guard.load(bank.folder / "guard.yaml"), bank)
 
 
 SURVEY = "  survey: {basis: [consent], categories: [contact]}"
@@ -536,7 +547,7 @@ def test_what_is_no_actor_is_said_when_it_is_made(wrong: dict[str, Any]) -> None
 
 
 def test_wrap_says_what_it_takes(bank: Bank) -> None:
-    for arguments in ((sqlite3, bank.guard), (bank.guard, sqlite3.connect), (sqlite3.connect(":memory:"), None)):
+    for arguments in ((sqlite3, bank.guard), (bank.guard, sqlite3.connect), (sqlite3.connect, None)):
         with pytest.raises(Misuse, match="wrap takes"):
             guard_dbapi.wrap(*arguments, dialect="sqlite")  # type: ignore[arg-type]
 
@@ -572,7 +583,7 @@ def test_who_withdraws_while_rows_are_taken_is_in_no_later_batch(opened: Open) -
     config = bank.folder / "guard.yaml"
     config.write_text(config.read_text("utf-8").replace("batch: 256", "batch: 2"), "utf-8")
     bank.guard.close()
-    bank = Bank(bank.folder, Guard.load(config))
+    bank = Bank(bank.folder, Guard.load(config), bank)
     job = Actor(id="svc-score", kind="service", roles=("loan_officer",), unit="risk")
     sql = "SELECT customer_id FROM customer ORDER BY customer_id"
     with bank.guard, bank.guard.acting(job, purpose=PURPOSE, operation="process"):

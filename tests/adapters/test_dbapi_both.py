@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def test_what_is_not_on_the_list_does_not_exist(bank: Bank, name: str) -> None:
 
 def test_a_copy_of_the_ledger_is_another_database(bank: Bank, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     if bank.kind == "sqlite":
-        with sqlite3.connect(bank.place) as here, sqlite3.connect(tmp_path / "copy.db") as there:
+        with closing(sqlite3.connect(bank.place)) as here, closing(sqlite3.connect(tmp_path / "copy.db")) as there:
             here.backup(there)
         other = str(tmp_path / "copy.db")
     else:
@@ -202,6 +203,8 @@ def test_who_withdraws_during_a_transaction_is_in_no_later_statement(bank: Bank)
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has autocommit from Python 3.12 on")
 def test_a_transaction_that_is_always_open_knows_who_withdrew(bank: Bank) -> None:
+    if bank.kind == "sqlite":
+        bank.outside("PRAGMA journal_mode = WAL")  # else its lock keeps the ledger from recording a withdrawal
     with bank.guard.acting(SCORE, purpose=PURPOSE, operation="process"):
         connection = bank.connect(autocommit=False)
         everybody = connection.execute(EVERYBODY).fetchall()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -436,13 +437,13 @@ def test_the_session_reads_as_it_was_witnessed(pg: Both) -> None:
     session.close()
 
 
-@POSTGRES
-def test_a_connection_in_a_transaction_is_not_taken(pg: Both) -> None:
-    raw = pg.raw()
-    raw.execute("SELECT 1")
+def test_a_connection_in_a_transaction_is_not_taken(both: Both) -> None:
+    raw = both.raw()
+    raw.execute("SELECT 1" if both.kind == "postgres" else "BEGIN")
     with pytest.raises(Misuse, match="outside a transaction"):
-        pg.take(raw)
-    assert raw.closed
+        both.take(raw)
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        raw.execute("SELECT 1")
 
 
 @POSTGRES
@@ -638,6 +639,17 @@ def test_another_writer_is_waited_for_and_then_told(lite: Both) -> None:
     session.settle(keep=False)
     session.close()
     holding.close()
+
+
+@SQLITE
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has autocommit from Python 3.12 on")
+def test_a_transaction_that_is_always_open_is_a_new_one_when_it_is_taken(lite: Both) -> None:
+    """The guard's questions at that time leave no snapshot behind."""
+    session = lite.take(autocommit=False)
+    lite.outside("UPDATE person SET name = 'since' WHERE id = 1")
+    assert session.outlives(writing=False)
+    assert lite.run(session, NAMES)[0] == ("since",)
+    session.close()
 
 
 @pytest.mark.parametrize("level", ["", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"])
