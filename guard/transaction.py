@@ -51,6 +51,11 @@ class Transaction:
         self._written.add(source)
         self._outcomes.append(done)
 
+    def touched(self, source: str) -> None:
+        """A source without personal data was written, which has no outcome: a relation may rest on it all the same."""
+        if self.mark is not None:
+            self._written.add(source)
+
     def point(self) -> int:
         """Where a savepoint of the program stands, for `undone`."""
         return len(self._outcomes)

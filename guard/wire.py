@@ -162,13 +162,14 @@ def _check_items(items: Sequence[Item]) -> None:
             raise Refused.own("GUARD-ACTIVITY", f"The source {item.source} has no item of its own.")
         elif item.category is None or item.subjects or item.relations or item.facts:
             raise Refused.own("GUARD-ACTIVITY", f"The field {item.source} {item.field} needs a category, no more.")
-    if len({(item.source, item.field) for item in items}) != len(items):
+    # An UPDATE that reads what it writes says both of the field.
+    if len({(item.source, item.field, item.role == "write") for item in items}) != len(items):
         raise Refused.own("GUARD-ACTIVITY", "An item is repeated.")
 
 
 def ordered(items: Sequence[Item]) -> tuple[Item, ...]:
     """Items in their one order, so that the same operation is the same cache key."""
-    return tuple(sorted(items, key=lambda item: (item.source, item.field is not None, item.field or "")))
+    return tuple(sorted(items, key=lambda item: (item.source, item.field is not None, item.field or "", item.role)))
 
 
 def consent(data: bytes) -> Consent:

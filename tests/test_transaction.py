@@ -55,3 +55,14 @@ def test_what_is_undone_to_a_savepoint_is_rolled_back_and_still_counts_as_writte
     assert [(one.kind, one.refers_to) for one in made.undone(point)] == [("rolled_back", 4)]
     assert made.written == {"bank:retail.t1", "bank:retail.t4"}
     assert [one.refers_to for one in made.ended(committed=True)] == [1]
+
+
+def test_a_public_source_that_was_written_has_no_outcome() -> None:
+    transaction = Transaction()
+    transaction.touched("bank:retail.branch")
+    assert transaction.written == frozenset()
+    transaction.begin(7)
+    transaction.touched("bank:retail.branch")
+    assert transaction.written == {"bank:retail.branch"}
+    assert transaction.ended(committed=True) == ()
+    assert transaction.written == frozenset()

@@ -68,6 +68,13 @@ def with_rows(*conditions: object) -> list[object]:
     return [{**DECISION, "rows": {"bank:retail.customer": list(conditions)}}]
 
 
+def test_a_field_may_be_read_and_written_at_once() -> None:
+    table, field = ACTIVITY["items"][:2]
+    both = [table, {**field, "role": "filter"}, {**field, "role": "write"}]
+    read, written = activity(items=both), activity(items=[both[0], both[2], both[1]])
+    assert wire.ordered(read.items) == wire.ordered(written.items)
+
+
 def test_an_activity_survives_the_wire() -> None:
     made = activity()
     assert wire.activity(wire.canonical(made)) == made
