@@ -65,8 +65,7 @@ class Kept:
 
     def touched(self, source: str) -> None:
         """A source without personal data was written: a relation may rest on it."""
-        if self.transaction.mark is not None:
-            self.transaction.touched(source)
+        self.transaction.touched(source)
 
     def ended(self, *, committed: bool) -> None:
         """The transaction is over."""

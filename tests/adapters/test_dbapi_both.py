@@ -16,6 +16,7 @@ from dbapi_bank import LIN, PURPOSE, Bank, Kind
 
 from guard import Actor, Guard, Misuse, Refused
 from guard.demo import bank as example
+from guard_dbapi.driver import Statement
 
 ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = ?"
 EVERYBODY = "SELECT customer_id FROM customer ORDER BY customer_id"
@@ -237,3 +238,182 @@ def test_a_connection_closes_as_the_drivers_does(bank: Bank) -> None:
     connection.close()
     with bank.guard.acting(LIN, purpose=PURPOSE), refused("closed"):
         connection.execute(ONE.replace("?", "1002"))
+
+
+# --- Writes ---------------------------------------------------------------------------------------
+
+RAISE = "UPDATE customer SET monthly_income = ? WHERE customer_id = ?"
+CLEARED = "UPDATE {s}customer SET monthly_income = 1"
+INCOME = "SELECT monthly_income FROM {s}customer WHERE customer_id IN (1001, 1002, 1003) ORDER BY customer_id"
+
+
+def kinds(bank: Bank) -> list[str]:
+    return [entry.kind for entry in bank.entries]
+
+
+def incomes(bank: Bank) -> list[int]:
+    return [one for (one,) in bank.outside(INCOME)]
+
+
+def test_a_write_is_registered_before_and_after(opened: Open) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE) as act, bank.connect() as connection:
+        cursor = connection.execute(bank.sql(RAISE), (9000, 1002))
+        assert cursor.rowcount == 1
+        assert cursor.description is None
+        assert cursor.fetchall() == []
+        assert kinds(bank) == ["intent"]
+        assert incomes(bank) == [1, 1, 1]
+        connection.commit()
+    assert kinds(bank) == ["intent", "done"]
+    assert incomes(bank) == [1, 9000, 1]
+    intent, done = bank.entries
+    assert intent.persons.count == done.persons.count == 1
+    assert done.refers_to == intent.seq
+    assert [outcome.rows for outcome in act.outcomes] == [1]
+
+
+def test_a_write_that_is_rolled_back_is_registered_as_that(opened: Open) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.connect()
+        connection.execute(bank.sql(RAISE), (9000, 1002))
+        connection.rollback()
+        connection.execute(bank.sql(RAISE), (9000, 1002))
+        connection.close()
+    assert kinds(bank) == ["intent", "rolled_back", "intent", "rolled_back"]
+    assert incomes(bank) == [1, 1, 1]
+
+
+def test_in_autocommit_a_write_is_done_at_once(opened: Open) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.autocommit()
+        connection.execute(bank.sql(RAISE), (9000, 1002))
+        assert not connection.in_transaction
+    assert kinds(bank) == ["intent", "done"]
+    assert incomes(bank) == [1, 9000, 1]
+
+
+def test_many_writes_are_one_operation_each(opened: Open) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE), bank.connect() as connection:
+        cursor = connection.executemany(bank.sql(RAISE), [(2000, 1001), (3000, 1002), (4000, 0)])
+        assert cursor.rowcount == 2
+    assert incomes(bank) == [2000, 3000, 1]
+    assert kinds(bank) == ["intent"] * 3 + ["done"] * 3
+
+
+def test_who_may_not_be_written_is_not_and_nobody_with_them(opened: Open) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.connect()
+        connection.execute(bank.sql(RAISE), (9000, 1002))
+        for sql in (
+            "UPDATE customer SET monthly_income = 5",
+            "UPDATE customer SET monthly_income = 5 WHERE customer_id = 1003",
+        ):
+            with pytest.raises(Refused):
+                connection.execute(sql)
+        connection.commit()
+    assert incomes(bank) == [1, 9000, 1]
+    assert kinds(bank) == ["intent", "denied", "denied", "done"]
+
+
+def test_a_write_that_is_interrupted_is_undone(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.connect()
+        fetch = Statement.fetch
+
+        def interrupted(statement: Statement, size: int) -> Any:
+            rows = fetch(statement, size)
+            if "RETURNING" in (statement.text or ""):
+                raise KeyboardInterrupt
+            return rows
+
+        monkeypatch.setattr(Statement, "fetch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            connection.execute(bank.sql(RAISE), (9000, 1002))
+        connection.commit()
+    assert incomes(bank) == [1, 1, 1]
+
+
+def test_a_table_with_a_trigger_is_not_written(opened: Open) -> None:
+    bank = opened(CLEARED)
+    if bank.kind == "sqlite":
+        bank.outside("CREATE TRIGGER t AFTER UPDATE ON customer BEGIN UPDATE loan SET status = 'x'; END")
+    else:
+        bank.outside(
+            "CREATE FUNCTION {s}f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'",
+            "CREATE TRIGGER t AFTER UPDATE ON {s}customer FOR EACH ROW EXECUTE FUNCTION {s}f()",
+        )
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("trigger"):
+        bank.connect().execute(bank.sql(RAISE), (9000, 1002))
+    assert kinds(bank) == ["denied"]
+    assert incomes(bank) == [1, 1, 1]
+
+
+def test_a_public_table_is_written_without_an_entry(bank: Bank) -> None:
+    with bank.connect() as connection:
+        cursor = connection.execute(bank.sql("UPDATE branch SET city = ? WHERE branch_id = 'branch-3'"), ("Foshan",))
+        assert cursor.rowcount == 1
+    assert bank.outside("SELECT city FROM {s}branch WHERE branch_id = 'branch-3'") == [("Foshan",)]
+    assert bank.entries == []
+
+
+def _raising(bank: Bank, connection: Any, values: tuple[int, int]) -> None:
+    with connection.transaction():
+        connection.execute(bank.sql(RAISE), values)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_block_is_kept_or_undone_whole(opened: Open, alone: bool) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.autocommit() if alone else bank.connect()
+        with connection.transaction():
+            connection.execute(bank.sql(RAISE), (2000, 1001))
+            with pytest.raises(ZeroDivisionError):
+                _raising(bank, connection, (3000, 1002))
+            with pytest.raises(Misuse, match="block"):
+                connection.commit()
+            assert connection.in_transaction
+        assert not connection.in_transaction
+        assert incomes(bank) == [2000, 1, 1]
+        with pytest.raises(ZeroDivisionError):
+            _raising(bank, connection, (5000, 1001))
+    assert incomes(bank) == [2000, 1, 1]
+    assert kinds(bank) == ["intent", "intent", "rolled_back", "done", "intent", "rolled_back"]
+
+
+def test_who_wrote_a_relation_does_not_read_through_it(bank: Bank) -> None:
+    """An officer who assigns a case to himself reads nobody by it in the same transaction."""
+    with bank.guard.acting(SCORE, purpose=PURPOSE):
+        connection = bank.connect()
+        connection.execute("UPDATE loan_case SET status = 'closed' WHERE customer_id = 1002")
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("GUARD-RELATION"):
+        connection.execute(bank.sql(ONE), (1002,))
+
+
+def test_an_old_snapshot_writes_nobody_who_withdrew(opened: Open) -> None:
+    bank = opened(CLEARED)
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection = bank.connect()
+        if bank.kind == "postgres":
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.execute(bank.sql(ONE), (1002,)).fetchall()
+            bank.guard.consents.withdraw_subject("1002")
+            with pytest.raises(Refused):
+                connection.execute(bank.sql(RAISE), (9000, 1002))
+            connection.commit()
+    assert incomes(bank) == [1, 1, 1]
+
+
+def test_the_last_row_id_is_that_of_the_own_insert(bank: Bank) -> None:
+    with bank.connect() as connection:
+        cursor = connection.execute("INSERT INTO branch (branch_id, name, city) VALUES ('b-9', 'Nine', 'Foshan')")
+        assert cursor.rowcount == 1
+        assert cursor.lastrowid == (4 if bank.kind == "sqlite" else None)
+        assert cursor.execute("SELECT name FROM branch").lastrowid is None
