@@ -18,8 +18,8 @@ from guard_sql.forms import Forms
 _STARS: Final = f"'{HIDDEN}'"
 
 
-def masked(mask: str, place: str, forms: Forms | str, field_type: str = "text") -> str:
-    """The column as the mask lets it be seen. `field_type` is its type in the catalogue."""
+def masked(mask: str, place: str, forms: Forms | str, field_type: str = "") -> str:
+    """The column as the mask lets it be seen. `field_type` is its type in the catalogue; one not told is not read."""
     if isinstance(forms, str):
         forms = dialect_of(forms).forms
     return forms.masked(

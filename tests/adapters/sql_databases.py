@@ -177,10 +177,10 @@ def holding(database: Database, source: str, condition: Condition, keys: Sequenc
 
 
 def plan_of(database: OnPostgres, sql: str, parameters: Mapping[str, object]) -> str:
-    """What PostgreSQL would do, as JSON text, with sequential scans at a price that any index beats."""
-    database.run("SET enable_seqscan = off")
-    try:
+    """What PostgreSQL would do, as JSON text, with everything but an index at a price that an index beats."""
+    others = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
+    with database.connection.transaction(force_rollback=True):
+        for one in others:
+            database.run(f"SET LOCAL {one} = off")
         rows = database.ask("EXPLAIN (FORMAT JSON, COSTS OFF) " + sql, parameters)
-    finally:
-        database.run("RESET enable_seqscan")
     return json.dumps(rows[0][0], ensure_ascii=False)

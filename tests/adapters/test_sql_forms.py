@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from sql_databases import OnPostgres, OnSqlite, holding, numbered, parts_of, permitted, plan_of
 from sql_world import CUSTOMER, FACTS, LOAN, OP01, Data, Permitted, facts, grant
 
+import guard_sql
+from guard import catalogue
 from guard.errors import Refused
 from guard.model import (
     ALWAYS,
@@ -26,7 +28,7 @@ from guard.model import (
     SelfCondition,
 )
 from guard_sql import parts
-from guard_sql.conditions import value
+from guard_sql.conditions import Rows, value
 from guard_sql.dialects import POSTGRES
 
 COUNTS = {"asked": 0, "some": 0, "held": 0}
@@ -178,6 +180,27 @@ def test_a_key_that_no_text_can_be_is_nobody(both: Both) -> None:
         assert holding(database, CUSTOMER, ALWAYS, ["12", "12\0", "12\0x", "\ud800"], FACTS) == {"12"}
 
 
+DAYS = ["2021-11-22", "2021-11-23", "2021-11-24", "1500-02-28", "9999-12-31", None]
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_day_compares_with_a_day_at_every_hour(both: Both, operator: Any) -> None:
+    hours = ("00:00:00", "00:00:01", "12:00:00", "23:59:59")
+    times = [day and f"{day} {hour}" for day in DAYS for hour in hours]
+    data = Data(
+        customer=[{"customer_id": place, "ended_on": day} for place, day in enumerate(DAYS)],
+        loan=[{"holder_key": "a", "guarantor_key": None, "opened_at": time} for time in times],
+    )
+    for database in both:
+        database.fill(numbered(data))
+        for source, name in ((CUSTOMER, "adverse_ended_on"), (LOAN, "opened")):
+            for absent in (False, True):
+                asked = FactCondition(rule="X", name=name, operator=operator, ago="P5Y", or_absent=absent)
+                expected = [row["n"] for row in Permitted(data, FACTS).rows(source, asked)]
+                assert 0 < len(expected) < len(data.loan if source == LOAN else data.customer)
+                assert permitted(database, source, asked, FACTS) == expected
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     data=databases,
@@ -284,8 +307,47 @@ def test_temporary_tables_and_types_do_not_stand_in(postgres: OnPostgres) -> Non
     assert permitted(postgres, CUSTOMER, ended, FACTS) == [0, 1, 2]
 
 
+TEXTUAL = catalogue.load(
+    {
+        "version": "1",
+        "sources": {
+            "bank:retail.loan": {
+                "subjects": {"holder": "holder_key"},
+                "relations": {"own": {"source": "bank:retail.loan_case", "subject": "person", "actor": "officer"}},
+                "fields": {"holder_key": {"category": "pseudonym"}},
+            },
+            "bank:retail.loan_case": {
+                "subjects": {"holder": "person"},
+                "fields": {"person": {"category": "pseudonym"}, "officer": {"category": "staff"}},
+            },
+        },
+    }
+)
+
+
+@pytest.mark.parametrize("index", ["C", "POSIX", "default"])
+@pytest.mark.parametrize("mine", ["C", "POSIX", "default"])
+def test_a_person_is_found_in_a_relation_of_another_collation(postgres: OnPostgres, mine: str, index: str) -> None:
+    """Two columns of different collations do not compare; where theirs is an index, it serves, unless it is exotic."""
+    postgres.fill(numbered(CASES))
+    with postgres.connection.transaction(force_rollback=True):
+        postgres.run(f'ALTER TABLE retail.loan ALTER holder_key TYPE text COLLATE "{mine}"')
+        postgres.run(f"ALTER TABLE retail.loan_case ADD person text COLLATE \"{index}\" DEFAULT 'a'")
+        postgres.run("CREATE INDEX by_person ON retail.loan_case (person)")
+        site = guard_sql.Site(catalogue=TEXTUAL, holder="bank", schemas={"retail": "retail"}, dialect="postgres")
+        table = site.world.source(LOAN)
+        assert table is not None
+        assert isinstance(table.entry, catalogue.Source)
+        rows = Rows(table, table.entry, site.world)
+        sql = f"SELECT t.n FROM retail.loan AS t WHERE {rows.sql(RelationCondition(rule='X', name='own'))}"
+        bound = {"g_actor": FACTS.actor}
+        assert sorted(postgres.ask(sql, bound)) == [(0,), (1,)]
+        steps = plan_of(postgres, sql, bound)
+        assert index == "POSIX" or '"Index Name": "by_person"' in steps, steps
+
+
 @pytest.mark.parametrize("collations", [("C", "POSIX"), ("POSIX", "C"), ("default", "POSIX")])
-def test_columns_of_different_collations_still_compare(postgres: OnPostgres, collations: tuple[str, str]) -> None:
+def test_columns_of_any_collation_compare_with_a_person(postgres: OnPostgres, collations: tuple[str, str]) -> None:
     mine, theirs = collations
     relation = "ALTER TABLE retail.loan_case ALTER officer TYPE text COLLATE"
     postgres.run(f'{relation} "{theirs}"; ALTER TABLE retail.loan ALTER holder_key TYPE text COLLATE "{mine}"')
@@ -409,24 +471,29 @@ def test_the_day_of_a_time_is_that_of_the_session(postgres: OnPostgres) -> None:
 def test_keys_are_looked_up_by_an_index(both: Both) -> None:
     postgres = both[1]
     postgres.fill(numbered(CASES))
-    postgres.run("CREATE INDEX by_customer ON retail.customer (customer_id)")
-    postgres.run("CREATE INDEX by_holder ON retail.loan (holder_key)")
-    postgres.run("CREATE INDEX by_case ON retail.loan_case (customer_id)")
+    indexes = {
+        "by_case": "loan_case (customer_id)",
+        "by_customer": "customer (customer_id)",
+        "by_holder": "loan (holder_key)",
+    }
+    declared = facts(subject="12")
     try:
         for source, condition, index in (
+            (CUSTOMER, AllCondition(conditions=(ASSIGNED, OP01)), "guard_grant_asked"),
+            (CUSTOMER, ASSIGNED, "by_case"),
             (CUSTOMER, ALWAYS, "by_customer"),
             (LOAN, SELF, "by_holder"),
-            (CUSTOMER, AllCondition(conditions=(ASSIGNED, OP01)), "guard_grant_asked"),
         ):
-            now = facts(subject="12") if source == CUSTOMER else FACTS
+            if index in indexes:
+                postgres.run(f"CREATE INDEX {index} ON retail.{indexes[index]}")
+            now = declared if index == "by_customer" else FACTS
             made, names = parts_of(postgres, source, condition, now)
-            table = source.rpartition(".")[2]
-            sql = f"SELECT t.n FROM retail.{table} AS t WHERE {' AND '.join(made)}"
-            steps = plan_of(postgres, sql, {name: value(name, now) for name in names})
-            assert f'"Index Name": "{index}"' in steps, steps
-        assert '"Index Name": "by_case"' in steps or '"Relation Name": "loan_case"' in steps
+            sql = f"SELECT t.n FROM retail.{source.rpartition('.')[2]} AS t WHERE {' AND '.join(made)}"
+            assert f'"Index Name": "{index}"' in plan_of(postgres, sql, {name: value(name, now) for name in names})
+        sql, parameters = guard_sql.holds(postgres.site, CUSTOMER, ASSIGNED, ["12"], FACTS)
+        assert '"Index Name": "by_case"' in plan_of(postgres, sql, parameters)
     finally:
-        postgres.run("DROP INDEX retail.by_customer; DROP INDEX retail.by_holder; DROP INDEX retail.by_case")
+        postgres.run("; ".join(f"DROP INDEX IF EXISTS retail.{index}" for index in indexes))
 
 
 # --- What is read back -----------------------------------------------------------------------------
