@@ -94,7 +94,7 @@ class Texts:
         if known is not None and (found := known.get(sql)) is not None:
             return found
         made = native(sql)
-        witness_postgres.check(made.sql, guarded.expected)
+        witness_postgres.check(made.sql, guarded.expected, made.names)
         with self._lock:
             self._met.setdefault(guarded, {})[sql] = made
         return made

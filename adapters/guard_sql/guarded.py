@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from guard.errors import Misuse
 from guard.model import Facts
-from guard_sql import paramstyle
+from guard_sql import paramstyle, witness_postgres
 from guard_sql.conditions import value
 from guard_sql.parameters import Parameters
 from guard_sql.persons import named_in
@@ -80,6 +80,8 @@ class Guarded:
     """The names that its WITH defines."""
     written: Written | None = None
     """What it writes, if it does."""
+    public: frozenset[tuple[str, str]] = frozenset()
+    """The tables without personal data that it names: (schema, table)."""
 
     @property
     def hidden(self) -> int:
@@ -100,6 +102,25 @@ class Guarded:
         return Witness(
             self.declared.reads | one.declared.reads,
             writes=writing(self.kind, one.schema, one.table, one.fields),
+        )
+
+    @cached_property
+    def expected(self) -> witness_postgres.Expected:
+        """What PostgreSQL's own parser must report of any of its texts."""
+        texts = [self.many, self.declared]
+        kinds, written = frozenset({self.kind}), None
+        if self.written is not None:
+            texts += [self.written.many, self.written.declared]
+            kinds |= {"select"}
+            written = (self.written.schema, self.written.table)
+        tables = frozenset((schema, table) for text in texts for schema, table, _ in text.reads)
+        return witness_postgres.Expected(
+            kinds=kinds,
+            templates=tuple(dict.fromkeys(one for text in texts for one in text.templates)),
+            public=self.public,
+            tables=tables,
+            ctes=self.ctes,
+            written=written,
         )
 
     @property
@@ -126,7 +147,7 @@ class Guarded:
     def _bound(
         self, text: Text, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
     ) -> tuple[str, dict[str, object]]:
-        made = self.parameters.bind(parameters, self.whole, self.patterns)
+        made = self.parameters.bind(parameters, self.whole, self.patterns, dialect=self.dialect)
         if facts is None and self.hidden:
             raise Misuse("This statement touches personal data: bind() needs the facts.")
         if facts is not None:

@@ -12,16 +12,13 @@ from types import MappingProxyType
 from typing import Final
 
 from guard.masks import HIDDEN
-from guard_sql.dialects import dialect_of
 from guard_sql.forms import Forms
 
 _STARS: Final = f"'{HIDDEN}'"
 
 
-def masked(mask: str, place: str, forms: Forms | str, field_type: str = "") -> str:
-    """The column as the mask lets it be seen. `field_type` is its type in the catalogue; one not told is not read."""
-    if isinstance(forms, str):
-        forms = dialect_of(forms).forms
+def masked(mask: str, place: str, forms: Forms, field_type: str) -> str:
+    """The column as the mask lets it be seen. `field_type` is its type in the catalogue."""
     return forms.masked(
         f"CASE WHEN {place} IS NULL THEN NULL WHEN {forms.unreadable(place, field_type)} THEN {_STARS} "
         f"ELSE {_MASKS[mask](forms.read(place), forms)} END"

@@ -7,6 +7,7 @@ text that comes with parameters, wherever they stand, and what it is handed is w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from guard_sql.refusal import sql_refused
@@ -38,9 +39,12 @@ def pyformat(sql: str) -> str:
     return _WRITTEN.sub(_pyformat, sql)
 
 
-def numbered(sql: str) -> str:
-    """A guarded text with `$1`, `$2` … for its parameters, as PostgreSQL's own parser reads it."""
-    places: dict[str, int] = {}
+def numbered(sql: str, names: Sequence[str] = ()) -> str:
+    """A guarded text with `$1`, `$2` … for its parameters, as PostgreSQL's own parser reads it.
+
+    `names` are those that have a number already, in their order; any other gets the next one.
+    """
+    places = {name: place for place, name in enumerate(names, start=1)}
 
     def one(found: re.Match[str]) -> str:
         name = found["name"]

@@ -66,6 +66,7 @@ class Query:
             patterns=resolved.patterns,
             related=frozenset(source for template in made.values() for source in template.related),
             ctes=resolved.ctes,
+            public=frozenset((schema, table) for schema, table, _ in resolved.public),
         )
 
     def _removed(self, made: Mapping[Use, Template]) -> frozenset[int]:

@@ -196,7 +196,7 @@ class Template:
         if mask is None or treatment.masked_if in (NEVER, treatment.reveal):
             return f"(SELECT {place} WHERE {rows.sql(treatment.reveal)})"
         forms = self._templates.world.dialect.forms
-        hidden = masked(mask, place, self._templates.world.dialect.name)
+        hidden = masked(mask, place, forms, self._table.types[field])
         if treatment.reveal != NEVER or treatment.masked_if != ALWAYS:
             as_it_is = forms.shown(place, self._table.types[field])
             shown = "" if treatment.reveal == NEVER else f"WHEN {rows.sql(treatment.reveal)} THEN {as_it_is} "
