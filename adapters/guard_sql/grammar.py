@@ -77,7 +77,7 @@ NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
         exp.GTE: _PAIR,
         exp.NullSafeEQ: _PAIR,
         exp.NullSafeNEQ: _PAIR,
-        exp.Is: _PAIR,
+        exp.Is: _PAIR | {"negate"},
         exp.Add: _PAIR,
         exp.Sub: _PAIR,
         exp.Mul: _PAIR,

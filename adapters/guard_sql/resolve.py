@@ -305,10 +305,13 @@ class Resolver:
         distinct = node.args.get("distinct") is not None
         if place == "outermost":
             self._grouped = grouped or distinct
-        elif distinct:
+        else:
             for output in outputs:
-                self.commit(output.reads)
-                self.compares(output.origins)
+                if distinct or not output.origins:
+                    # Whoever names it or not: what it is made of is computed, and rows are told apart by it.
+                    self.commit(output.reads)
+                if distinct:
+                    self.compares(output.origins)
         for number, (one, _) in enumerate(exports):
             node.append("expressions", named(one, f"{PERSON}{number}"))
         query = Query(node, outputs, [depth for _, depth in exports], correlated=scope.correlated)
