@@ -113,14 +113,14 @@ class Guarded:
             texts += [self.written.many, self.written.declared]
             kinds |= {"select"}
             written = (self.written.schema, self.written.table)
-        tables = frozenset((schema, table) for text in texts for schema, table, _ in text.reads)
         return witness_postgres.Expected(
             kinds=kinds,
             templates=tuple(dict.fromkeys(one for text in texts for one in text.templates)),
             public=self.public,
-            tables=tables,
+            reads=frozenset[tuple[str, str, str]]().union(*(text.reads for text in texts)),
             ctes=self.ctes,
             written=written,
+            fields=frozenset(self.written.fields if self.written is not None else ()),
         )
 
     @property

@@ -16,14 +16,15 @@ Pure. It is a second check, never the only one: it knows the templates as texts 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from guard.errors import Misuse, Refused
+from guard_sql import paramstyle
 
 Node: TypeAlias = dict[str, Any]
 Column: TypeAlias = tuple[str, str, str]
@@ -32,7 +33,6 @@ DEEPEST: Final = 512
 """The deepest tree of PostgreSQL's nodes."""
 
 _MARKER: Final = "guard_witness"
-_CTE: Final = re.compile("guard_cte_[0-9]+")
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z_]{0,63}", re.ASCII)
 
 _ANY: Final = object()
@@ -179,7 +179,7 @@ TYPES: Final = frozenset(
 COLLATIONS: Final = frozenset({(CATALOG, "C"), (CATALOG, "default")})
 
 _KINDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"select": "SelectStmt", "insert": "InsertStmt", "update": "UpdateStmt", "delete": "DeleteStmt"}
+    {"SelectStmt": "select", "InsertStmt": "insert", "UpdateStmt": "update", "DeleteStmt": "delete"}
 )
 
 
@@ -187,17 +187,23 @@ _KINDS: Final[Mapping[str, str]] = MappingProxyType(
 class Expected:
     """What a plan says of its texts.
 
-    `reads` are (schema, table, column), those of the ledger and of relations among them; '' where a table is read
-    and no column of it;
-    `templates` each template's text as it stands in one of the statement's texts, with `$n`. A statement that
-    writes names the table and the fields, and has a SELECT that looks at the rows before.
+    A statement that writes has a SELECT too, which looks at the rows before; both may be asked of one `Expected`.
     """
 
-    kind: Literal["select", "insert", "update", "delete"]
+    kinds: frozenset[str]
+    """What a text may be: select, insert, update, delete."""
     reads: frozenset[Column]
+    """(schema, table, column) of all that is read, in templates too; '' where a table is read and no column of it."""
     templates: tuple[str, ...] = ()
+    """The text of each template, with its parameters as `:name`."""
+    public: frozenset[tuple[str, str]] = frozenset()
+    """(schema, table) of what a statement that only reads may name outside of its templates."""
+    ctes: frozenset[str] = frozenset()
+    """The names that its WITH may define."""
     written: tuple[str, str] | None = None
+    """(schema, table) of what it writes."""
     fields: frozenset[str] = frozenset()
+    """The columns that INSERT and UPDATE may write."""
 
     def covers(self, one: Column) -> bool:
         """Whether the plan reads a table, or this column of it."""
@@ -248,56 +254,62 @@ def available() -> None:
         raise Misuse("PostgreSQL's own parser is missing: pip install 'personal-data-guard[postgres]'.")
 
 
-def check(sql: str, expected: Expected) -> None:
-    """Refuses (GUARD-WITNESS) a text with `$n` parameters that PostgreSQL reads as anything but the plan."""
-    marked, places = _marked(sql, expected.templates)
+def check(sql: str, expected: Expected, names: Sequence[str] = ()) -> None:
+    """Refuses (GUARD-WITNESS) a text that PostgreSQL reads as anything but the plan.
+
+    Its parameters are `$1`, `$2` …; `names` are theirs, in that order.
+    """
+    marked, places = _marked(sql, expected.templates, tuple(names))
     made = {text: _template(text) for text in set(places.values())}
     inner = frozenset[Column]().union(*(one.reads for one in made.values()))
     for one in sorted(inner):
         if not expected.covers(one):
             raise _disagrees(f"a template reads {_named(*one)}")
-    walk = _Walk({at: made[text] for at, text in places.items()})
+    walk = _Walk(expected.ctes, {at: made[text] for at, text in places.items()})
     tag, tree = _statement(marked)
-    before = tag == "SelectStmt" and expected.written is not None
-    if tag != _KINDS[expected.kind] and not before:
+    kind = _KINDS.get(tag)
+    if kind not in expected.kinds:
         raise _disagrees(f"the statement is a {tag}")
     walk.run(tag, tree)
     if walk.met != places.keys():
         raise _disagrees("a template stands where no table can")
-    hidden = {one[:2] for one in inner}
     for one in sorted(walk.reads):
-        if one[:2] in hidden or not expected.covers(one):
+        if not expected.covers(one) or not (expected.written or one[:2] in expected.public):
             raise _disagrees(f"it reads {_named(*one)}")
-    if walk.written != (None if before else expected.written):
+    if kind != "select" and (walk.written is None or walk.written != expected.written):
         raise _disagrees("it writes another table")
     if not walk.fields <= expected.fields:
         raise _disagrees("it writes another column")
 
 
-def _marked(sql: str, templates: tuple[str, ...]) -> tuple[str, dict[int, str]]:
+def _marked(sql: str, templates: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, dict[int, str]]:
     """The text with a marker for every template, and the byte at which each of them stands."""
-    found: list[tuple[int, str]] = []
-    for text in templates:
+    found: list[tuple[int, int, str]] = []
+    for template in templates:
+        text = _numbered(template, names)
         if not (text.startswith("(") and text.endswith(")")):
             raise _disagrees("a template is no subquery")
         at = sql.find(text)
         while at >= 0:
-            found.append((at, text))
+            found.append((at, at + len(text), template))
             at = sql.find(text, at + len(text))
     pieces: list[str] = []
     places: dict[int, str] = {}
-    end = size = 0
-    for at, text in sorted(found):
-        if at < end:
+    last = size = 0
+    for start, end, template in sorted(found):
+        if start < last:
             raise _disagrees("a template stands in another")
-        before = sql[end:at]
+        before = sql[last:start]
         size += _bytes(before)
-        places[size] = text
+        places[size] = template
         marker = f'"{_MARKER}"."{size}"'
         pieces += (before, marker)
         size += len(marker)
-        end = at + len(text)
-    return "".join((*pieces, sql[end:])), places
+        last = end
+    return "".join((*pieces, sql[last:])), places
+
+
+_numbered: Final = lru_cache(maxsize=4096)(paramstyle.numbered)
 
 
 def _bytes(text: str) -> int:
@@ -306,16 +318,16 @@ def _bytes(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _template(text: str) -> _Template:
-    tag, tree = _statement(text)
-    if tag != "SelectStmt" or "withClause" in tree:
+    tag, tree = _statement(paramstyle.numbered(text))
+    if tag != "SelectStmt":
         raise _disagrees("a template is no subquery")
-    walk = _Walk({}, qualified=True)
+    walk = _Walk(frozenset(), {}, qualified=True)
     walk.run(tag, tree)
     return _Template(frozenset(walk.reads), _outputs(tree))
 
 
 def _statement(sql: str) -> tuple[str, Node]:
-    import pgparse
+    import pgparse  # type: ignore[import-not-found]  # noqa: PLC0415 -- it has no types; who guards SQLite has none of it
 
     # The parser takes a C string: it would stop at a NUL.
     trees: list[Node] = []
@@ -332,7 +344,8 @@ def _statement(sql: str) -> tuple[str, Node]:
 class _Walk:
     """Goes through one tree and refuses what is not listed; collects what it reads and writes."""
 
-    def __init__(self, places: Mapping[int, _Template], *, qualified: bool = False) -> None:
+    def __init__(self, ctes: frozenset[str], places: Mapping[int, _Template], *, qualified: bool = False) -> None:
+        self._ctes: Final = ctes
         self._places: Final = places
         self._qualified: Final = qualified
         self.met: set[int] = set()
@@ -363,35 +376,34 @@ class _Walk:
 
     def _looked_at(self, tag: str, node: Node, scope: _Scope) -> _Scope:
         """Checks what a node says besides its parts; the scope of these."""
-        match tag:
-            case "SelectStmt":
-                return self._select(node, scope)
-            case "InsertStmt" | "UpdateStmt" | "DeleteStmt":
-                return self._write(tag, node)
-            case "RangeVar":
-                if node.get("inh") is not True:
-                    raise _disagrees("it holds a RangeVar with ONLY")
-                self._table(node, scope)
-            case "ColumnRef":
-                self._column(node, scope)
-            case "FuncCall":
-                self._function(node)
-            case "A_Expr":
-                self._operator(node)
-            case "TypeName":
-                self._among(node["names"], TYPES, "the type")
-            case "CollateClause":
-                self._among(node["collname"], COLLATIONS, "the collation")
-            case "SubLink" | "CaseExpr":
-                # Both look an operator up by its bare name.
-                if self._qualified and ("testexpr" in node or "arg" in node):
-                    raise _disagrees(f"a template holds a {tag} with an operator")
-            case "RangeSubselect" | "JoinExpr":
-                if tag == "RangeSubselect" and "alias" not in node:
-                    raise _disagrees("it holds a RangeSubselect without a name")
-            case _:
-                pass
+        if tag == "SelectStmt":
+            return self._select(node, scope)
+        if tag in _KINDS:
+            return self._write(tag, node)
+        look = _LOOKS.get(tag)
+        if look is not None:
+            look(self, node, scope)
         return scope
+
+    def source(self, node: Node, scope: _Scope) -> None:
+        if node.get("inh") is not True:
+            raise _disagrees("it holds a RangeVar with ONLY")
+        self._table(node, scope)
+
+    def derived(self, node: Node, _: _Scope) -> None:
+        if "alias" not in node:
+            raise _disagrees("it holds a RangeSubselect without a name")
+
+    def bare(self, node: Node, _: _Scope) -> None:
+        # `x IN (SELECT …)` and `CASE x WHEN …` look an operator up by its bare name.
+        if self._qualified and ("testexpr" in node or "arg" in node):
+            raise _disagrees("a template compares without the operator's schema")
+
+    def type(self, node: Node, _: _Scope) -> None:
+        self._among(node["names"], TYPES, "the type")
+
+    def collation(self, node: Node, _: _Scope) -> None:
+        self._among(node["collname"], COLLATIONS, "the collation")
 
     def _select(self, node: Node, around: _Scope) -> _Scope:
         if node.get("distinctClause", [{}]) != [{}]:
@@ -400,7 +412,7 @@ class _Walk:
         for one in node.get("withClause", {}).get("ctes", ()):
             _, cte = _tagged(one)
             name = cte.get("ctename", "")
-            if not _CTE.fullmatch(name) or scope.cte(name) is not None:
+            if name not in self._ctes or scope.cte(name) is not None:
                 raise _disagrees("it holds a WITH under another name")
             scope.ctes[name] = _outputs(_tagged(cte["ctequery"])[1])
         stack = list(node.get("fromClause", ()))
@@ -450,7 +462,7 @@ class _Walk:
         self.reads.add((schema, name, ""))
         return (schema, name), frozenset()
 
-    def _column(self, node: Node, scope: _Scope) -> None:
+    def column(self, node: Node, scope: _Scope) -> None:
         # A column that is none could be a call: PostgreSQL reads `row.function` so.
         names = _texts(node["fields"])
         source = scope.find(names[0]) if len(names) == 2 else None
@@ -462,14 +474,14 @@ class _Walk:
         elif names[1] not in columns:
             raise _disagrees(f"it reads {_named(names[1])}, which its source does not offer")
 
-    def _function(self, node: Node) -> None:
+    def function(self, node: Node, _: _Scope) -> None:
         self._among(node["funcname"], FUNCTIONS, "the function")
         if self._qualified and len(node["funcname"]) != 2:
             raise _disagrees("a template calls a function without its schema")
         if node.get("agg_star") and _texts(node["funcname"]) != ["count"]:
             raise _disagrees("it holds a FuncCall with a star")
 
-    def _operator(self, node: Node) -> None:
+    def operator(self, node: Node, _: _Scope) -> None:
         *schema, name = _texts(node["name"])
         if name not in OPERATORS or schema not in ([], [CATALOG]):
             raise _disagrees("it uses an operator that is not listed")
@@ -481,6 +493,21 @@ class _Walk:
         schema, name = ("", texts[0]) if len(texts) == 1 else (texts[0], ".".join(texts[1:]))
         if (schema, name) not in listed:
             raise _disagrees(f"it names {what} {_named(*texts)}")
+
+
+_LOOKS: Final[Mapping[str, Callable[[_Walk, Node, _Scope], None]]] = MappingProxyType(
+    {
+        "RangeVar": _Walk.source,
+        "RangeSubselect": _Walk.derived,
+        "ColumnRef": _Walk.column,
+        "FuncCall": _Walk.function,
+        "A_Expr": _Walk.operator,
+        "TypeName": _Walk.type,
+        "CollateClause": _Walk.collation,
+        "SubLink": _Walk.bare,
+        "CaseExpr": _Walk.bare,
+    }
+)
 
 
 def _tagged(value: object) -> tuple[str, Node]:
