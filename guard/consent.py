@@ -182,6 +182,21 @@ class Ledger:
             messages=messages,
         )
 
+    def identity(self) -> str:
+        """What a connection must show to lead to the ledger's very database and no copy of it.
+
+        On PostgreSQL the answer to `ledger_postgres.IDENTITY`; on SQLite the `instance` in `guard_meta`, which
+        a copy of the file has too: compare the files as well.
+        """
+        return self._store.run(self._identity)
+
+    def _identity(self, connection: Connection) -> str:
+        if self._store.kind == "sqlite":
+            return _instance(connection)
+        from guard.ledger_postgres import identity  # noqa: PLC0415 -- an SQLite ledger does not load it
+
+        return identity(connection)
+
     @property
     def store(self) -> Store:
         """The connections to its database, for what is kept beside the consents."""
@@ -425,14 +440,10 @@ class Ledger:
 
     def withdrawn_since(self, mark: int, subjects: Iterable[str]) -> frozenset[str]:
         """Those of the persons who withdrew anything after the mark."""
-        wanted = list(dict.fromkeys(subjects))
-
-        def asked(connection: Connection) -> frozenset[str]:
-            since = select(withdrawal.c.subject).where(withdrawal.c.seq > mark)
-            parts = (since.where(withdrawal.c.subject.in_(part)) for part in _chunks(wanted))
-            return frozenset(subject for part in parts for subject in connection.scalars(part))
-
-        return self._store.run(asked)
+        # Asked by number alone, which the primary key answers: since a mark few withdraw, often nobody does.
+        since = select(withdrawal.c.subject).where(withdrawal.c.seq > mark)
+        gone = self._store.run(lambda connection: frozenset(connection.scalars(since)))
+        return gone.intersection(subjects)
 
     # --- Persons of the register ---
 

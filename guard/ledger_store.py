@@ -1,22 +1,23 @@
-"""The ledger's own connections to an SQLite file that it shares with the program.
+"""The ledger's own connections to the database that it shares with the program.
 
-They never take part in a transaction of the program, leave the file's journal mode as it is, wait a bounded
-time for another writer, and let nothing of what the database says about an error pass on.
+They never take part in a transaction of the program, wait a bounded time for another writer, and let nothing of
+what the database says about an error pass on. What differs between databases is a `Backend`.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import weakref
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, MetaData
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from guard.errors import Misuse, Refused
@@ -25,10 +26,50 @@ V = TypeVar("V")
 
 _BUSY: Final = "The database is locked: record or withdraw a consent before the transaction, or after it."
 _UNUSABLE: Final = "The database cannot be read or written as a ledger."
+_TRIES: Final = 2
+"""A pooled connection may have died since it was used: what only reads is asked once more on a new one."""
+
+
+class Backend(Protocol):
+    """What a kind of database does in its own way."""
+
+    schema: str | None
+    """Where the ledger's tables are; None: where a connection begins."""
+
+    def connect(self, url: URL, wait: float) -> Engine:
+        """An engine whose connections are set up for a ledger; `wait` in seconds. Misuse if it cannot hold one."""
+        ...
+
+    def options(self, *, writes: bool) -> Mapping[str, Any]:
+        """The execution options of a transaction: one snapshot to read in, or the only writer."""
+        ...
+
+    def began(self, connection: Connection, *, writes: bool) -> None:
+        """The first thing in a transaction: a writer waits for its turn, so that what it reads is the newest."""
+        ...
+
+    def check(self, connection: Connection) -> None:
+        """Misuse or Refused if this database cannot hold a ledger."""
+        ...
+
+    def tables(self, connection: Connection) -> Mapping[str, frozenset[str]]:
+        """The columns of each table there, by name; none for what has a name and is no ordinary table."""
+        ...
+
+    def prepare(self, connection: Connection) -> None:
+        """Makes the place of the tables, if need be."""
+        ...
+
+    def busy(self, error: DBAPIError) -> bool:
+        """Whether another writer was in the way."""
+        ...
+
+
+_BACKENDS: Final = MappingProxyType({"sqlite": "guard.ledger_sqlite", "postgresql": "guard.ledger_postgres"})
 
 
 class Store:
-    """Connections to one SQLite file in which `tables` are made if they are not there.
+    """Connections to one database in which `tables` are made if they are not there.
 
     `wait` bounds in seconds how long a call waits for another writer; `fill` writes what new tables begin with.
     """
@@ -36,25 +77,25 @@ class Store:
     def __init__(
         self, url: str | URL, tables: MetaData, wait: float, fill: Callable[[Connection], None] | None = None
     ) -> None:
-        self._url = _address(url)
+        address = _address(url)
+        self._backend = _backend(address)
         self._wait = wait
         self._writing = threading.Lock()
-        self._engine = self._connect()
+        engine = self._backend.connect(address, wait)
+        schema = self._backend.schema
+        self._engine = engine if schema is None else engine.execution_options(schema_translate_map={None: schema})
         _OPEN.add(self)
-        if self.run(_is_memory):
-            raise Misuse(_NO_MEMORY)
-        if not self.run(lambda connection: _complete(connection, tables)):
-            self.write(lambda connection: _create(connection, tables, fill))
+        self.run(self._backend.check)
+        if not self.run(lambda connection: self._complete(connection, tables)):
+            self.write(lambda connection: self._create(connection, tables, fill))
 
-    def _connect(self) -> Engine:
-        options = {"poolclass": QueuePool, "pool_timeout": self._wait, "hide_parameters": True}
-        engine = create_engine(self._url, connect_args={"timeout": self._wait}, **options)
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
-        return engine
+    @property
+    def kind(self) -> str:
+        """The kind of database: sqlite or postgresql."""
+        return self._engine.dialect.name
 
     def run(self, work: Callable[[Connection], V]) -> V:
-        """Reads in one snapshot."""
+        """Reads in one snapshot. `work` may be called twice."""
         return self._shielded(work, writes=False)
 
     def write(self, work: Callable[[Connection], V]) -> V:
@@ -68,17 +109,40 @@ class Store:
 
     def _shielded(self, work: Callable[[Connection], V], *, writes: bool) -> V:
         """Runs a transaction. Nothing of what the database says passes on: it may quote what it was given."""
-        try:
-            with self._engine.connect() as raw:
-                connection = raw.execution_options(guard_writes=writes)
-                with connection.begin():
-                    return work(connection)
-        except OperationalError as error:
-            locked = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
-            problem = _BUSY if locked else _UNUSABLE
-        except (SQLAlchemyError, msgspec.MsgspecError, KeyError, ValueError, OSError):
-            problem = _UNUSABLE
+        problem = _UNUSABLE
+        for _ in range(1 if writes else _TRIES):
+            try:
+                with self._engine.connect() as raw:
+                    connection = raw.execution_options(**self._backend.options(writes=writes))
+                    with connection.begin():
+                        self._backend.began(connection, writes=writes)
+                        return work(connection)
+            except DBAPIError as error:
+                problem = _BUSY if self._backend.busy(error) else _UNUSABLE
+                lost = error.connection_invalidated
+            except (SQLAlchemyError, msgspec.MsgspecError, KeyError, ValueError, OSError):
+                lost = False
+            if not lost:
+                break
         raise Refused.own("GUARD-LEDGER", problem)  # here, so that the database's error is not even its context
+
+    def _complete(self, connection: Connection, tables: MetaData) -> bool:
+        """Whether all tables are there; refuses one that has our name and not our columns, or is no table."""
+        there = self._backend.tables(connection)
+        for table in tables.sorted_tables:
+            columns = there.get(table.name)
+            if columns is not None and columns != {column.name for column in table.columns}:
+                raise Refused.own("GUARD-LEDGER", f"The database has a {table.name} that is not the ledger's.")
+        return {table.name for table in tables.sorted_tables} <= there.keys()
+
+    def _create(self, connection: Connection, tables: MetaData, fill: Callable[[Connection], None] | None) -> None:
+        self._backend.prepare(connection)
+        for table in tables.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+        if fill is not None:
+            fill(connection)
 
     def forked(self) -> None:
         """In a forked child: the parent's connections and locks are left alone."""
@@ -90,7 +154,6 @@ class Store:
         self._engine.dispose()
 
 
-_NO_MEMORY: Final = "The ledger needs a database file: one in memory has no second connection."
 _OPEN: weakref.WeakSet[Store] = weakref.WeakSet()
 
 
@@ -104,52 +167,15 @@ os.register_at_fork(after_in_child=_forked)
 
 def _address(url: str | URL) -> URL:
     try:
-        made = make_url(url)
+        return make_url(url)
     except ArgumentError:
         raise Misuse("The ledger's database is not a database URL such as sqlite:///bank.db.") from None
-    if made.get_backend_name() != "sqlite":
-        raise Misuse(f"A ledger on {made.get_backend_name()} is not built yet: use sqlite.")
-    if made.database in (None, "", ":memory:"):
-        raise Misuse(_NO_MEMORY)
-    return made.set(drivername="sqlite+pysqlite")
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    """A new connection: a commit is durable, deleted bytes are overwritten."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA secure_delete = ON")
-    cursor.execute("PRAGMA trusted_schema = OFF")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("guard_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _is_memory(connection: Connection) -> bool:
-    """Whether the main database has no file, however its URL spelt that."""
-    rows = connection.exec_driver_sql("PRAGMA database_list").all()
-    return not any(row[1] == "main" and row[2] for row in rows)
-
-
-def _complete(connection: Connection, tables: MetaData) -> bool:
-    """Whether all tables are there; refuses one that has our name and not our columns, or is a view."""
-    seen = inspect(connection)
-    names = set(seen.get_table_names())
-    views = set(seen.get_view_names())
-    for table in tables.sorted_tables:
-        there = {column["name"] for column in seen.get_columns(table.name)} if table.name in names else None
-        if table.name in views or (there is not None and there != {column.name for column in table.columns}):
-            raise Refused.own("GUARD-LEDGER", f"The database has a {table.name} that is not the ledger's.")
-    return {table.name for table in tables.sorted_tables} <= names
-
-
-def _create(connection: Connection, tables: MetaData, fill: Callable[[Connection], None] | None) -> None:
-    for table in tables.sorted_tables:
-        connection.execute(CreateTable(table, if_not_exists=True))
-        for index in table.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
-    if fill is not None:
-        fill(connection)
+def _backend(url: URL) -> Backend:
+    name = _BACKENDS.get(url.get_backend_name())
+    if name is None:
+        raise Misuse(f"A ledger on {url.get_backend_name()} is not built yet: use sqlite or postgresql.")
+    module: Any = importlib.import_module(name)  # the other's is not loaded
+    backend: Backend = module.BACKEND
+    return backend

@@ -1,15 +1,16 @@
 """The tables of the consent ledger. They stand beside the tables that they guard.
 
-Text keys compare byte by byte (SQLite's BINARY collation), times are UTC integer seconds, booleans are 0
-and 1. A grant is one row for one purpose; all grants of a consent share one scope, which lists the covered
-pairs of operation and category and never changes once it is written.
+Text keys compare byte by byte (SQLite's BINARY collation, PostgreSQL's "C"), times are UTC integer seconds,
+booleans are 0 and 1. A grant is one row for one purpose; all grants of a consent share one scope, which lists
+the covered pairs of operation and category and never changes once it is written. On PostgreSQL they lie in the
+schema `guard`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 FORMAT: Final = "1"
 """The version of this layout, kept in `guard_meta`; a ledger of another format is refused."""
@@ -17,31 +18,35 @@ FORMAT: Final = "1"
 EVERY: Final = "*"
 """The recipient of a withdrawal that is meant for all of them."""
 
+_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+_LONG: Final = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on both: times reach beyond 2038, and numbers are never given out twice."""
+
 metadata: Final = MetaData()
 persons_metadata: Final = MetaData()
 
 meta: Final = Table(
     "guard_meta",
     metadata,
-    Column("key", Text, primary_key=True, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("key", _TEXT, primary_key=True, nullable=False),
+    Column("value", _TEXT, nullable=False),
 )
 """`format`; `instance`, the random id of this ledger; `sequence`, which grows with every change."""
 
 consent: Final = Table(
     "guard_consent",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("consent_id", Text, nullable=False, unique=True),
-    Column("subject", Text, nullable=False, index=True),
-    Column("record", Text, nullable=False),
-    Column("recorder", Text, nullable=False),
-    Column("evidence", Text),
+    Column("seq", _LONG, primary_key=True, autoincrement=True),
+    Column("consent_id", _TEXT, nullable=False, unique=True),
+    Column("subject", _TEXT, nullable=False, index=True),
+    Column("record", _TEXT, nullable=False),
+    Column("recorder", _TEXT, nullable=False),
+    Column("evidence", _TEXT),
     Column("valid", Integer, nullable=False),
-    Column("verdict", Text, nullable=False),
-    Column("judged", Text, nullable=False),
-    Column("recorded_at", Integer, nullable=False),
-    Column("withdrawn_at", Integer),
+    Column("verdict", _TEXT, nullable=False),
+    Column("judged", _TEXT, nullable=False),
+    Column("recorded_at", _LONG, nullable=False),
+    Column("withdrawn_at", _LONG),
     sqlite_autoincrement=True,
 )
 """Every consent that was recorded, with the policies' verdict of that time: valid or not."""
@@ -50,29 +55,29 @@ scope: Final = Table(
     "guard_scope",
     metadata,
     Column("scope", Integer, primary_key=True, autoincrement=False),
-    Column("operation", Text, primary_key=True),
-    Column("category", Text, primary_key=True),
+    Column("operation", _TEXT, primary_key=True),
+    Column("category", _TEXT, primary_key=True),
 )
 
 grant: Final = Table(
     "guard_grant",
     metadata,
-    Column("grant_id", Integer, primary_key=True, autoincrement=True),
-    Column("consent_id", Text, nullable=False, index=True),
-    Column("subject", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("recipient", Text, nullable=False),
+    Column("grant_id", _LONG, primary_key=True, autoincrement=True),
+    Column("consent_id", _TEXT, nullable=False, index=True),
+    Column("subject", _TEXT, nullable=False),
+    Column("purpose", _TEXT, nullable=False),
+    Column("recipient", _TEXT, nullable=False),
     Column("scope", Integer, nullable=False),
-    Column("basis", Text, nullable=False),
+    Column("basis", _TEXT, nullable=False),
     Column("separate", Integer, nullable=False),
     Column("written", Integer, nullable=False),
     Column("assurance", Integer, nullable=False),
-    Column("recorder", Text, nullable=False),
-    Column("valid_from", Integer, nullable=False),
-    Column("valid_until", Integer, nullable=False),
-    Column("withdrawn_at", Integer),
-    Column("judged", Text, nullable=False),
-    Column("evidence", Text),
+    Column("recorder", _TEXT, nullable=False),
+    Column("valid_from", _LONG, nullable=False),
+    Column("valid_until", _LONG, nullable=False),
+    Column("withdrawn_at", _LONG),
+    Column("judged", _TEXT, nullable=False),
+    Column("evidence", _TEXT),
     # By release too: a grant judged by rules of the past must not lie in the way of every statement.
     Index(
         "guard_grant_asked",
@@ -86,12 +91,12 @@ grant: Final = Table(
 withdrawal: Final = Table(
     "guard_withdrawal",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("subject", Text, nullable=False, index=True),
-    Column("purpose", Text, nullable=False),
-    Column("recipient", Text, nullable=False),
-    Column("at", Integer, nullable=False),
-    Column("recorded_at", Integer, nullable=False),
+    Column("seq", _LONG, primary_key=True, autoincrement=True),
+    Column("subject", _TEXT, nullable=False, index=True),
+    Column("purpose", _TEXT, nullable=False),
+    Column("recipient", _TEXT, nullable=False),
+    Column("at", _LONG, nullable=False),
+    Column("recorded_at", _LONG, nullable=False),
     sqlite_autoincrement=True,
 )
 """Every withdrawal, whether it ended a grant or not: an older consent that arrives later must find it.
@@ -101,17 +106,17 @@ given up to the later of the two are void. `purpose` '' and `recipient` '*' stan
 review: Final = Table(
     "guard_review",
     metadata,
-    Column("review_id", Text, primary_key=True, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("sealed", Text, nullable=False),
-    Column("requester", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("by_role", Text, nullable=False),
+    Column("review_id", _TEXT, primary_key=True, nullable=False),
+    Column("digest", _TEXT, nullable=False),
+    Column("sealed", _TEXT, nullable=False),
+    Column("requester", _TEXT, nullable=False),
+    Column("purpose", _TEXT, nullable=False),
+    Column("by_role", _TEXT, nullable=False),
     Column("cap", Integer, nullable=False),
-    Column("status", Text, nullable=False, index=True),
-    Column("approver", Text),
-    Column("held_at", Integer, nullable=False),
-    Column("settled_at", Integer),
+    Column("status", _TEXT, nullable=False, index=True),
+    Column("approver", _TEXT),
+    Column("held_at", _LONG, nullable=False),
+    Column("settled_at", _LONG),
 )
 """What waits for another person. `status` is held, approved, consumed or rejected and only moves forward;
 `digest` is what an approval is bound to, `cap` how many persons it reaches at most; `by_role` and `approver` are
@@ -120,7 +125,7 @@ JSON: the roles that have to approve, and for each role who did."""
 person: Final = Table(
     "guard_person",
     persons_metadata,
-    Column("subject", Text, primary_key=True, nullable=False),
+    Column("subject", _TEXT, primary_key=True, nullable=False),
     Column("key", LargeBinary, nullable=False),
 )
 """The random key under which the register names a person. Destroying it is what erasure does to the register."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,16 +51,32 @@ def postgres_server() -> Iterator[Path]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Path) -> Iterator[str]:
-    """The URL of a fresh database that belongs to the plain role."""
+def postgres_urls(postgres_server: Path) -> Iterator[Callable[[], str]]:
+    """Each call makes a fresh database that belongs to the plain role; its URL."""
     import psycopg
 
-    name = f"db{next(_NUMBER)}"
+    made: list[str] = []
     with psycopg.connect(_url(postgres_server, "postgres", "postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} OWNER {ROLE}".encode())
-    yield _url(postgres_server, ROLE, name)
-    with psycopg.connect(_url(postgres_server, "postgres", "postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+        def fresh() -> str:
+            made.append(f"db{next(_NUMBER)}")
+            admin.execute(f"CREATE DATABASE {made[-1]} OWNER {ROLE}".encode())
+            return _url(postgres_server, ROLE, made[-1])
+
+        yield fresh
+        for name in made:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def postgres_url(postgres_urls: Callable[[], str]) -> str:
+    """The URL of a fresh database that belongs to the plain role."""
+    return postgres_urls()
+
+
+def as_superuser(url: str) -> str:
+    """The URL of the same database for the superuser, for what a test sets up."""
+    return url.replace(f"//{ROLE}@", "//postgres@", 1)
 
 
 def _url(folder: Path, role: str, database: str) -> str:

@@ -872,7 +872,8 @@ def test_a_forked_child_uses_connections_of_its_own(ledger, path):
         "sqlite:///:memory:",
         "sqlite:///file::memory:?uri=true",
         "sqlite:///file:x?mode=memory&cache=shared&uri=true",
-        "postgresql://bank",
+        "postgresql+psycopg2://bank",
+        "mysql://bank",
         "bank.db",
     ],
 )

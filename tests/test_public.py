@@ -67,7 +67,7 @@ ORDER = [
     {"merge", "documents"},
     {"catalogue", "config"},
     {"engine"},
-    {"ledger_tables", "ledger_store", "rejudge", "consent", "register", "release"},
+    {"ledger_tables", "ledger_store", "ledger_sqlite", "ledger_postgres", "rejudge", "consent", "register", "release"},
     {"effects", "transaction"},
     {"attempt"},
     {"missing", "obligations", "review"},
