@@ -360,6 +360,8 @@ class _Walk:
             listed = _LISTED.get(tag)
             if listed is None or depth > DEEPEST:
                 raise _disagrees(f"it holds a {tag}" if listed is None else "it is nested too deeply")
+            if depth and tag in _KINDS and tag != "SelectStmt":
+                raise _disagrees(f"it holds a {tag} in another statement")
             inner = self._looked_at(tag, node, scope)
             for key, value in node.items():
                 rule = listed.get(key)
