@@ -148,11 +148,15 @@ class Ledger:
         self._now = now
         self._append = append
         self._messages = messages
-        self._store = Store(url, metadata, wait, _begin)
-        self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
         self._remembered = _Remembered()
         self._scopes: dict[Pairs, int] = {}
-        self.instance = self._store.run(_instance)
+        self._store = Store(url, metadata, wait, _begin)
+        try:
+            self.instance = self._store.run(_instance)
+            self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
+        except BaseException:
+            self._store.close()
+            raise
 
     @classmethod
     def open(

@@ -85,9 +85,13 @@ class Store:
         schema = self._backend.schema
         self._engine = engine if schema is None else engine.execution_options(schema_translate_map={None: schema})
         _OPEN.add(self)
-        self.run(self._backend.check)
-        if not self.run(lambda connection: self._complete(connection, tables)):
-            self.write(lambda connection: self._create(connection, tables, fill))
+        try:
+            self.run(self._backend.check)
+            if not self.run(lambda connection: self._complete(connection, tables)):
+                self.write(lambda connection: self._create(connection, tables, fill))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def kind(self) -> str:

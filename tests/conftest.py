@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["fixtures_opa", "fixtures_postgres"]
+pytest_plugins = ["fixtures_opa", "fixtures_postgres", "ledger_places"]
