@@ -47,12 +47,13 @@ _MOST: Final = 1024
 
 
 def shape(source: str, decision: Decision) -> bytes:
-    """The part of a decision that the text of a template depends on, as a cache key.
+    """The part of a decision that guarded text depends on, as a cache key.
 
     Canonical bytes and not the objects themselves: in Python 1, 1.0 and True are one key.
     """
     rows, reads = decision.rows.get(source), decision.reads.get(source, {})
-    return canonical((source, rows, sorted(reads.items())))
+    writes = decision.writes.get(source, {})
+    return canonical((source, rows, sorted(reads.items()), sorted(writes.items())))
 
 
 @dataclass(frozen=True)

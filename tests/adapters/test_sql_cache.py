@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 
+import msgspec
 import pytest
 from sql_world import (
     CUSTOMER,
@@ -78,3 +79,16 @@ def test_the_same_plan_serves_different_decisions() -> None:
     assert few.text == again.text
     assert few.columns == ("loan_id",)
     assert len(many.columns) == 6
+
+
+def test_a_write_that_was_allowed_allows_none_that_is_not() -> None:
+    """Two decisions that differ in what may be written alone are two."""
+    cache = guard_sql.PlanCache(SITE)
+    plan = cache.plan("UPDATE loan SET status = 'x' WHERE loan_id = 1")
+    reads = {"status": shown(), "loan_id": shown()}
+    kept = msgspec.structs.replace(decision(LOAN, ALWAYS, reads), writes={LOAN: {"status": "keep"}})
+    refused = msgspec.structs.replace(kept, writes={LOAN: {"status": "refuse"}})
+    cache.apply(plan, kept)
+    with pytest.raises(Refused) as raised:
+        cache.apply(plan, refused)
+    assert raised.value.rules == ("GUARD-SQL-WRITE",)
