@@ -200,6 +200,7 @@ _DIGITS: Final = 19
 """The digits of the largest number of 64 bits."""
 
 _NUMBER: Final = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_PARAMETER: Final = re.compile("u[0-9]+")
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 _NAMES: Final[Mapping[str, str]] = MappingProxyType(
@@ -352,6 +353,12 @@ def constant(node: object) -> bool:
     return isinstance(node, exp.Literal | exp.Placeholder)
 
 
+def _placeholder(node: exp.Expr, _: Dialect) -> None:
+    # sqlglot has more spellings than the tokens that were given names of ours: `%s`, `%(name)s`.
+    if not isinstance(node.this, str) or not _PARAMETER.fullmatch(node.this):
+        raise sql_refused("A parameter is ? or :name.")
+
+
 def _like(node: exp.Expr, _: Dialect) -> None:
     # A long pattern fails for every row that is looked at, hidden ones too; one from a column could fail over a
     # hidden value. A parameter is measured when it is bound.
@@ -472,6 +479,7 @@ def _unit(node: exp.Expr, _: Dialect) -> None:
 _SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any, Dialect], None]]] = MappingProxyType(
     {
         exp.Literal: _literal,
+        exp.Placeholder: _placeholder,
         exp.Anonymous: _unnamed,
         exp.Like: _like,
         exp.Escape: _escape,

@@ -508,7 +508,9 @@ class Resolver:
             self._add(scope, From(alias, called, None, cte.fields, cte.persons))
             return aliased(exp.Table(this=quoted(cte.alias)), alias)
         table = self._world.table(schema.name if schema else None, node.name)
-        if table is None:
+        # PostgreSQL tells a quoted name by its case.
+        exact = self._world.dialect.name == "postgres" and node.this.args.get("quoted")
+        if table is None or (exact and node.name != table.name):
             raise Refused.own("GUARD-SQL-TABLE", _about_table(node.this))
         return self._table(table, alias, called, scope, renamed=given is not None)
 
