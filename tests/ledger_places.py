@@ -52,6 +52,7 @@ class OnPostgres(Place):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.name = url.partition("@/")[2].partition("?")[0]
 
     def connect(self, **options: Any) -> Any:
         import psycopg
