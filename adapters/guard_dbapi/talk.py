@@ -17,6 +17,7 @@ import guard_sql
 from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
+from guard.ledger_postgres import IDENTITY
 from guard_sql import witness_postgres
 
 PINNED: Final[Mapping[str, str]] = MappingProxyType(
@@ -130,9 +131,6 @@ def _same_database(guard: Guard) -> Talk:
         raise Misuse(
             "This connection leads to another database than the consent ledger's (database.url in guard.yaml)."
         )
-
-
-IDENTITY: Final = "SELECT value FROM guard.guard_meta WHERE key = 'instance'"
 
 
 # --- Before a write -------------------------------------------------------------------------------

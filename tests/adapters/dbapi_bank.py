@@ -13,6 +13,7 @@ import psycopg
 
 import guard_dbapi
 from guard import Actor, Guard, Settings
+from guard import catalogue as catalogues
 from guard.catalogue import Catalogue, Source
 from guard.demo import tour
 
@@ -100,7 +101,7 @@ def postgres_bank(recorded: Path, folder: Path, url: str) -> Path:
     config.write_text(text, "utf-8")
     with psycopg.connect(url) as raw, closing(sqlite3.connect(folder / "bank.db")) as lite:
         raw.execute("CREATE SCHEMA retail")
-        catalogue = Catalogue.load(folder / "catalogue.yaml")
+        catalogue = catalogues.load(folder / "catalogue.yaml")
         for table in TABLES:
             _move(raw, lite, table, _columns(catalogue, table))
     return folder

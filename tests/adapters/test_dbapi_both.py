@@ -13,6 +13,7 @@ import dbapi_bank
 import psycopg
 import pytest
 from dbapi_bank import LIN, PURPOSE, Bank, Kind
+from fixtures_postgres import as_superuser
 
 from guard import Actor, Guard, Misuse, Refused
 from guard.demo import bank as example
@@ -51,9 +52,10 @@ def opened(request: pytest.FixtureRequest, recorded: Path, tmp_path: Path) -> It
             config.write_text(config.read_text("utf-8").replace("batch: 256", limits), "utf-8")
         guard = Guard.load(folder / "guard.yaml")
         if kind == "postgres":
-            guard.consents.record_many([one for one in example.consents() if one.subject in FEW])
+            few = [one for one in example.consents() if one.subject in FEW]
+            guard.consents.record_many(few)
             for consent, moment in example.withdrawals():
-                if consent in {one.consent.id for one in example.consents() if one.subject in FEW}:
+                if consent in {one.consent.id for one in few}:
                     guard.consents.withdraw(consent, at=moment)
         bank = Bank(kind, folder, place, guard)
         made.append(bank)
@@ -159,21 +161,22 @@ def test_what_is_not_on_the_list_does_not_exist(bank: Bank, name: str) -> None:
             setattr(one, name, None)
 
 
-def test_a_copy_of_the_ledger_is_another_database(bank: Bank, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_a_copy_of_the_ledger_is_another_database(bank: Bank, tmp_path: Path) -> None:
     if bank.kind == "sqlite":
-        with closing(sqlite3.connect(bank.place)) as here, closing(sqlite3.connect(tmp_path / "copy.db")) as there:
-            here.backup(there)
         other = str(tmp_path / "copy.db")
+        with closing(sqlite3.connect(bank.place)) as here, closing(sqlite3.connect(other)) as there:
+            here.backup(there)
     else:
+        bank.guard.close()  # else its connections keep it from being copied
         name = bank.place.split("?")[0].rpartition("/")[2]
         other = bank.place.replace(f"/{name}", f"/{name}_copy", 1)
-        admin = bank.place.replace(f"/{name}", "/postgres", 1)
-        bank.guard.close()
-        with psycopg.connect(admin, autocommit=True) as raw:
+        with psycopg.connect(as_superuser(bank.place).replace(f"/{name}", "/postgres", 1), autocommit=True) as raw:
             raw.execute(f'CREATE DATABASE "{name}_copy" TEMPLATE "{name}"'.encode())
-        bank.guard = Guard.load(bank.folder / "guard.yaml")
+    again = Bank(bank.kind, bank.folder, bank.place, Guard.load(bank.folder / "guard.yaml"))
     with pytest.raises(Misuse, match="another database"):
-        bank._wrapped(other)
+        again._wrapped(other)
+    assert not again.connect().closed
+    again.close()
 
 
 # --- Transactions, withdrawals --------------------------------------------------------------------

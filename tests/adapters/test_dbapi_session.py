@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from guard.errors import Misuse, Refused
+from guard.ledger_postgres import IDENTITY
 from guard_dbapi import postgres, postgres_async, sqlite, talk
 from guard_dbapi.driver import Driver, Session, driver
 from guard_sql import witness_postgres
@@ -129,6 +130,9 @@ def both(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         *(f"INSERT INTO {made.schema}.person VALUES ({n}, 'n{n}')" for n in range(1, 6)),
         f"INSERT INTO {made.schema}.noted VALUES (77)",
     )
+    if kind == "postgres":
+        ((identity,),) = made.outside(IDENTITY)
+        made.guard.consents.identity = lambda: identity
     return made
 
 
@@ -497,7 +501,7 @@ def test_a_text_is_witnessed_once_and_runs_as_it_was_witnessed(pg: Both, monkeyp
     seen: list[str] = []
     session = pg.take()
     guarded: Any = Guarded(Witness(set()))
-    monkeypatch.setattr(witness_postgres, "check", lambda text, expected: seen.append(text))
+    monkeypatch.setattr(witness_postgres, "check", lambda text, *_: seen.append(text))
     for _ in range(3):
         session.run("SELECT %(b)s::text, %(a)s::text, %(b)s::text, '%%(a)s'", {"a": "1", "b": "2"}, guarded)
     assert seen == ["SELECT $1::text, $2::text, $1::text, '%(a)s'"]
