@@ -9,7 +9,9 @@ from typing import Any
 import dbapi_bank
 import pytest
 
+from guard import Guard
 from guard.cli import app
+from guard.demo import bank as example
 
 WHO = ("--actor", "officer-lin", "--role", "loan_officer", "--unit", "branch-3", "--purpose", "loan_underwriting")
 ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = 1001"
@@ -26,12 +28,23 @@ def folder(recorded: Path, tmp_path: Path) -> Path:
     return dbapi_bank.copied(recorded, tmp_path / "bank")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest, recorded: Path, tmp_path: Path) -> Path:
+    """The bank on one of the two databases."""
+    if request.param == "sqlite":
+        return dbapi_bank.copied(recorded, tmp_path / "bank")
+    made = dbapi_bank.postgres_bank(recorded, tmp_path / "bank", request.getfixturevalue("postgres_url"))
+    with Guard.load(made / "guard.yaml") as guard:
+        guard.consents.record_many([one for one in example.consents() if one.subject == "1001"])
+    return made
+
+
 def sql(folder: Path, *arguments: str) -> int:
     return app.run(("sql", *arguments, "--config", str(folder / "guard.yaml")))
 
 
-def test_the_statement_is_shown_before_and_after_with_what_was_decided(folder: Path, capsys: Output) -> None:
-    assert sql(folder, ONE, *WHO, "--show") == 0
+def test_the_statement_is_shown_before_and_after_with_what_was_decided(either: Path, capsys: Output) -> None:
+    assert sql(either, ONE, *WHO, "--show") == 0
     out = capsys.readouterr().out
     before, decided, after = out.index("before"), out.index("decision"), out.index("after")
     assert before < decided < after
@@ -48,6 +61,21 @@ def test_programs_are_shown_the_same(folder: Path, capsys: Output) -> None:
     assert shown["decision"]["allow"] is True
     assert shown["written"] is None
     assert len(shown["rows"]) == 1
+
+
+def test_a_write_is_committed_and_counted(either: Path, capsys: Output) -> None:
+    raised = "UPDATE customer SET monthly_income = 77 WHERE customer_id = 1001"
+    assert sql(either, raised, *WHO, "--show") == 0
+    out = capsys.readouterr().out
+    assert "RETURNING" in out
+    assert "1 rows" in out
+    assert sql(either, raised, *WHO, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["written"] == 1
+    assert sql(either, "SELECT monthly_income FROM customer WHERE customer_id = 1001", *WHO, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == [[77]]
+    assert sql(either, "UPDATE branch SET city = 'Foshan'", *WHO) == 0
+    assert "3 rows written" in capsys.readouterr().out
+    assert sql(either, "UPDATE customer SET monthly_income = 77 WHERE customer_id = 1003", *WHO) == 3
 
 
 def test_a_refused_statement_is_shown_without_one_after(folder: Path, capsys: Output) -> None:
