@@ -109,10 +109,12 @@ def named_in(hidden: Sequence[object], depths: Iterable[int]) -> tuple[str, ...]
 def _add(found: dict[str, None], one: object, depth: int) -> None:
     if one is None:
         return
-    if not isinstance(one, str):
-        raise Misuse("A hidden column holds something else than persons.")
-    if depth == 0:
+    if depth == 0 and isinstance(one, str):
         found[one] = None
         return
-    for part in json.loads(one):
+    # SQLite puts an array into another as it is, PostgreSQL as text.
+    parts = json.loads(one) if isinstance(one, str) else one
+    if depth == 0 or not isinstance(parts, list):
+        raise Misuse("A hidden column holds something else than persons.")
+    for part in parts:
         _add(found, part, depth - 1)

@@ -647,8 +647,9 @@ class Resolver:
         bare = made
         while isinstance(bare, exp.Paren | exp.Neg | exp.Cast):
             bare = bare.this
-        if isinstance(bare, exp.Literal | exp.Null) and (bare.is_string is False or clause == "group"):
-            # An integer is read as a position here, in SQLite also behind a sign or in parentheses.
+        if isinstance(bare, exp.Literal | exp.Null):
+            # A number is read as a position here, in SQLite also behind a sign or in parentheses; PostgreSQL takes
+            # no other constant.
             raise sql_refused("A constant is no order: name a column or a position of the select list.")
 
     def _meant(self, term: exp.Expr, clause: Clause, walk: _Select, outputs: Sequence[Output]) -> Output | None:

@@ -85,6 +85,9 @@ class Witness:
             return _OK
         if action == _FUNCTION:
             return _OK if second is not None and fold(second) in FUNCTIONS else _DENY
+        if action == _READ and schema is None and not second:
+            # A name of WITH of which no column is read.
+            return _OK if first in self._ctes else _DENY
         if action == _READ and first is not None and schema is not None:
             table = (fold(schema), fold(first))
             # count(*) reads a table and no column of it.
