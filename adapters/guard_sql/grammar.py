@@ -428,10 +428,14 @@ def _in(node: exp.Expr, _: Dialect) -> None:
         raise sql_refused("IN needs at least one value, or a subquery.")
 
 
-def _join(node: exp.Expr, _: Dialect) -> None:
+def _join(node: exp.Expr, dialect: Dialect) -> None:
     kind, side = node.args.get("kind") or "", node.args.get("side") or ""
     if kind not in ("", "INNER", "OUTER", "CROSS") or side not in ("", "LEFT", "RIGHT", "FULL"):
         raise sql_refused(f"A {side} {kind} join is not built yet.".replace("  ", " "))
+    if (kind == "OUTER" and not side) or (side and kind not in ("", "OUTER")):
+        raise sql_refused("A join is INNER, CROSS, or LEFT, RIGHT or FULL.")
+    if dialect.name != "sqlite" and kind == "CROSS" and (node.args.get("on") or node.args.get("using")):
+        raise sql_refused("A CROSS JOIN has no condition.")
     if (side or kind == "INNER") and not (node.args.get("on") or node.args.get("using")):
         raise sql_refused("A join needs ON or USING.")
 

@@ -108,7 +108,8 @@ def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Expr:
         # Raised outside the handler: the parser's error quotes the statement, and would stay in __context__.
         raise sql_refused("It cannot be read.")
     tree = trees[0] if len(trees) == 1 else None
-    if type(tree) is exp.Subquery and not tree.args.get("alias"):
+    if type(tree) is exp.Subquery and not any(value for key, value in tree.args.items() if key != "this"):
+        # What stands behind its parentheses (ORDER BY, LIMIT) or before them (WITH) would be lost with them.
         tree = tree.this
     if tree is None or type(tree) not in KINDS:
         raise sql_refused("It is no SELECT, INSERT, UPDATE or DELETE.")
