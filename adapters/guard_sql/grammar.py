@@ -392,6 +392,11 @@ def _trim(node: exp.Expr, _: Dialect) -> None:
         raise sql_refused("What TRIM takes off is a literal or a parameter.")
 
 
+def _substring(node: exp.Expr, _: Dialect) -> None:
+    if node.args.get("start") is None:
+        raise sql_refused("SUBSTRING needs the place where it begins.")
+
+
 def _count(node: exp.Expr, _: Dialect) -> None:
     if node.this is None:
         raise sql_refused("Write COUNT(*).")
@@ -490,6 +495,7 @@ _SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any, Dialect], None]]] = Mappi
         exp.Is: _is,
         exp.Cast: _cast,
         exp.Trim: _trim,
+        exp.Substring: _substring,
         exp.Count: _count,
         exp.Distinct: _distinct,
         exp.Star: _star,
