@@ -79,7 +79,7 @@ def _quiet(engine: Any) -> None:
 
 
 def _settle(dialect: Any) -> None:
-    """What the dialect does by itself is what guarded statements can do; told again once it knows its database."""
+    """What the dialect does by itself is what guarded statements can do; said again once it knows its database."""
     # A text with RETURNING would be shown rows that it wrote before they are registered.
     for name in (
         *("insert_returning", "update_returning", "delete_returning", "use_insertmanyvalues"),
@@ -90,19 +90,20 @@ def _settle(dialect: Any) -> None:
             setattr(dialect, name, False)
     if hasattr(dialect, "favor_returning_over_lastrowid"):
         dialect.favor_returning_over_lastrowid = False
+
+
+def _hand(dialect: Any) -> None:
+    """What the dialect asks of a connection is asked of a guarded one, from now on."""
     dialect.do_ping = lambda link: link.ping()
     dialect.get_driver_connection = lambda link: link
+    dialect.initialize = lambda _: None
     if dialect.name == "sqlite":
         dialect.set_isolation_level = _set_sqlite_level
-        dialect.get_isolation_level = lambda link: "AUTOCOMMIT" if link.isolation_level is None else "SERIALIZABLE"
-        dialect.get_default_isolation_level = lambda _: "SERIALIZABLE"
-        dialect.reset_isolation_level = lambda link: _set_sqlite_level(link, dialect.isolation_level or "SERIALIZABLE")
-    else:
-        default = dialect.get_default_isolation_level
-        dialect.get_isolation_level = lambda link: _postgres_level(link, dialect.default_isolation_level)
-        dialect.get_default_isolation_level = lambda raw: (
-            _postgres_level(raw, "READ COMMITTED") if isinstance(raw, Link | AwaitedLink) else default(raw)
-        )
+    level, asked = _LEVELS[dialect.name], dialect.get_isolation_level
+    # Another task may still be asking a connection of its own what this one knows by now.
+    dialect.get_isolation_level = lambda one: (
+        level(one, dialect.default_isolation_level) if isinstance(one, Link | AwaitedLink) else asked(one)
+    )
 
 
 def _set_sqlite_level(link: Any, level: str) -> None:
@@ -112,11 +113,19 @@ def _set_sqlite_level(link: Any, level: str) -> None:
     link.isolation_level = None if level == "AUTOCOMMIT" else ""
 
 
+def _sqlite_level(link: Any, default: str) -> str:
+    return "AUTOCOMMIT" if link.isolation_level is None else default
+
+
 def _postgres_level(link: Any, default: str) -> str:
     if link.autocommit:
         return "AUTOCOMMIT"
     level = link.isolation_level
     return default if level is None else level.name.replace("_", " ")
+
+
+_LEVELS: Final[Mapping[str, Callable[[Any, str], str]]] = {"sqlite": _sqlite_level, "postgresql": _postgres_level}
+"""How each dialect's connections say their isolation level."""
 
 
 class Opening:
@@ -132,11 +141,11 @@ class Opening:
 
     def connect(self, dialect: Any, _record: Any, cargs: tuple[Any, ...], cparams: dict[str, Any]) -> Any:
         """A guarded connection in place of the driver's."""
-        self._know(dialect, cargs, cparams)
         given = {name: value for name, value in cparams.items() if name != "context"}  # the driver's own adapters
         if dialect.is_async and self._behind.DIALECT == "sqlite":
             given["check_same_thread"] = False  # one thread for all, but not the one that connects
         self._behind.arguments(cargs, given)
+        self._know(dialect, cargs, cparams)
         opening = self._opening(cargs, given)
         return AwaitedLink(opening) if dialect.is_async else opening()
 
@@ -175,7 +184,6 @@ class Opening:
                 _allow_revalidate=False,
                 _allow_autobegin=False,
             )
-            del dialect.get_driver_connection
             dialect.initialize(about)
         except (dialect.loaded_dbapi.Error, OSError):
             failed = Refused.own("GUARD-DATABASE", "It cannot be connected to.")
@@ -185,7 +193,7 @@ class Opening:
         if failed is not None:
             raise failed
         _settle(dialect)
-        dialect.initialize = lambda _: None
+        _hand(dialect)
         self._known = True
 
     def check(self, dbapi_connection: Any, *_: Any) -> None:
