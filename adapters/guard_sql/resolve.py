@@ -295,7 +295,7 @@ class Resolver:
         if place == "expression":
             if windowed:
                 raise sql_refused("A window stands in no subquery of an expression: use a derived table.")
-            behind = persons.behind(node, scope, self.dialect.name)
+            behind = self.bounded(persons.behind(node, scope, self.dialect.name))
             return Query(node, outputs, correlated=scope.correlated, behind=behind)
         if windowed:
             self._once(persons.behind(node, scope, self.dialect.name), correlated=scope.correlated)
@@ -317,11 +317,18 @@ class Resolver:
         query = Query(node, outputs, [depth for _, depth in exports], correlated=scope.correlated)
         return self._distinct(query) if distinct and exports else query
 
-    def _once(self, behind: Sequence[Export], *, correlated: bool) -> None:
+    def _once(self, behind: list[Export], *, correlated: bool) -> None:
         """Persons that stand behind the whole result: they are named beside its first row."""
         if correlated and behind:
             raise sql_refused("A window, EXCEPT or INTERSECT depends on a row of another query: use a join.")
-        self.whole_result += behind
+        self.whole_result += self.bounded(behind)
+
+    def bounded(self, copies: list[Export]) -> list[Export]:
+        """Parts of the statement that are written once more: how much that may be in all is bounded."""
+        self.copied += sum(1 for one, _ in copies for _ in one.walk())
+        if self.copied > MAX_NODES:
+            raise sql_refused(TOO_LARGE)
+        return copies
 
     def _distinct(self, query: Query) -> Query:
         """Rows that are one each, with the persons behind all that were the same."""

@@ -226,3 +226,12 @@ def test_any_number_of_64_bits_is_a_limit(clause: str) -> None:
         rows = said(FULL, sql, [number])
         assert isinstance(rows, list), rows
         assert rows == said(BARE, sql, [number])
+
+
+def test_subqueries_in_subqueries_do_not_grow_without_bound() -> None:
+    """Who stands behind each level is asked in each level around it: the text of deep nesting would fill memory."""
+    levels = "".join(
+        f"EXISTS (SELECT 1 FROM loan c{i} WHERE c{i}.holder_key = c{i - 1}.holder_key AND " for i in range(1, 25)
+    )
+    with pytest.raises(Refused, match="too large"):
+        guard_sql.plan(f"SELECT 1 AS one FROM loan c0 WHERE {levels}1 = 1{')' * 24}", SITE)
