@@ -420,3 +420,21 @@ def test_the_last_row_id_is_that_of_the_own_insert(bank: Bank) -> None:
         assert cursor.rowcount == 1
         assert cursor.lastrowid == (4 if bank.kind == "sqlite" else None)
         assert cursor.execute("SELECT name FROM branch").lastrowid is None
+
+
+def test_a_write_of_a_public_table_that_fails_is_undone_alone(bank: Bank) -> None:
+    new = "INSERT INTO branch (branch_id, name, city) VALUES ('b-9', 'Nine', 'Foshan')"
+    connection = bank.connect()
+    connection.execute(new)
+    with refused("GUARD-DATABASE"):
+        connection.execute(new)
+    connection.commit()
+    assert bank.outside("SELECT count(*) FROM {s}branch") == [(4,)]
+
+
+def test_a_public_table_that_was_written_counts_for_relations(bank: Bank) -> None:
+    connection = bank.connect()
+    connection.execute("UPDATE branch SET city = 'Foshan'")
+    assert connection._unit.transaction.written == {"bank:retail.branch"}
+    connection.rollback()
+    assert connection._unit.transaction.written == frozenset()
