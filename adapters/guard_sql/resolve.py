@@ -57,6 +57,8 @@ or a value or a set in an expression."""
 
 _MAX_LABEL: Final = 128
 _MAX_USES: Final = 64
+_MAX_COLUMNS: Final = 1_000
+"""The most columns of one query, those that name persons included: a WITH that joins itself doubles them."""
 _AGGREGATE: Final = "An aggregate stands in the select list, HAVING or ORDER BY, and in no other aggregate."
 _JOINED: Final = "|| stands in the select list, GROUP BY or ORDER BY of the outermost SELECT only."
 _COMPARED: Final[Mapping[type[exp.Expr], str]] = {
@@ -302,6 +304,8 @@ class Resolver:
         exports = persons.of_rows(scope)
         if grouped:
             exports = [(persons.collected(one, self.dialect.name), depth + 1) for one, depth in exports]
+        if len(outputs) + len(exports) > _MAX_COLUMNS:
+            raise sql_refused(TOO_LARGE)
         distinct = node.args.get("distinct") is not None
         if place == "outermost":
             self._grouped = grouped or distinct

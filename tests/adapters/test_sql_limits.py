@@ -235,3 +235,9 @@ def test_subqueries_in_subqueries_do_not_grow_without_bound() -> None:
     )
     with pytest.raises(Refused, match="too large"):
         guard_sql.plan(f"SELECT 1 AS one FROM loan c0 WHERE {levels}1 = 1{')' * 24}", SITE)
+
+
+def test_a_with_that_joins_itself_does_not_double_without_bound() -> None:
+    levels = ", ".join(f"w{i} AS (SELECT a.* FROM w{i - 1} a JOIN w{i - 1} b ON 1 = 1)" for i in range(1, 25))
+    with pytest.raises(Refused, match="too large"):
+        guard_sql.plan(f"WITH w0 AS (SELECT * FROM loan), {levels} SELECT * FROM w24", SITE)
