@@ -84,6 +84,8 @@ class Store:
         engine = self._backend.connect(address, wait)
         schema = self._backend.schema
         self._engine = engine if schema is None else engine.execution_options(schema_translate_map={None: schema})
+        # At DEBUG, SQLAlchemy's logger would print rows: persons and their keys.
+        self._engine._should_log_debug = lambda: False  # type: ignore[method-assign]  # noqa: SLF001 -- asked by it alone
         _OPEN.add(self)
         try:
             self.run(self._backend.check)
