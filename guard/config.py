@@ -54,12 +54,15 @@ def _zone(name: str) -> str:
 
 
 def _url(raw: str, info: ValidationInfo) -> str:
-    """The URL with the file of an SQLite database made absolute from the document's folder."""
-    dialect = raw.split("://", 1)[0].split("+", 1)[0]
-    if "://" not in raw or dialect not in DIALECTS:
+    """The URL without its driver, the file of an SQLite database made absolute from the document's folder."""
+    name, there, place = raw.partition("://")
+    dialect, _, driver = name.partition("+")
+    if not there or dialect not in DIALECTS:
         raise ValueError(f"is not a database URL that begins with one of {', '.join(sorted(DIALECTS))}")
+    if dialect == "postgresql" and driver not in {"", "psycopg"}:
+        raise ValueError("names a driver that guard does not speak to PostgreSQL by: write postgresql://")
     if dialect != "sqlite":
-        return raw
+        return f"{dialect}://{place}"
     head, _, rest = raw.partition(":///")
     if not rest or rest.startswith(":memory:"):
         raise ValueError("is a database in memory, to which the ledger cannot open a connection of its own")

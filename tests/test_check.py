@@ -65,7 +65,7 @@ DOCUMENTS = [
     Mistake("guard.yaml", "kind: embedded", "kind: server\n  url: https://opa\n  token_file: t", "cannot be read", "token_file:"),
     Mistake("guard.yaml", "sqlite:///bank.db", "sqlite:///bnak.db", "bnak.db does not exist"),
     Mistake("guard.yaml", "sqlite:///bank.db", "sqlite:///catalogue.yaml", "cannot be read as an SQLite database"),
-    Mistake("guard.yaml", "sqlite:///bank.db", "postgresql://localhost/bank", "not built yet"),
+    Mistake("guard.yaml", "sqlite:///bank.db", "postgresql://guard@127.0.0.1:1/bank", "cannot be reached"),
     Mistake("guard.yaml", "{main: retail}", "{temp: retail}", "no schema temp"),
     Mistake("guard.yaml", "holder: bank ", "holder: bnak ", "begin its name with bnak:", "CATALOGUE:bank:retail.customer:"),
     Mistake("guard.yaml", "{main: retail}", "{main: retial}", "did you mean retial?", "CATALOGUE:bank:retail.customer:"),
@@ -169,6 +169,8 @@ WARNINGS = {
     "column not in the catalogue": ("ALTER TABLE customer ADD COLUMN ethnicity TEXT", "bank:retail.customer:", "customer.ethnicity"),
     "table not in the catalogue": ("CREATE TABLE notes (customer_id INTEGER, note TEXT)", "sources:", "notes"),
     "view not in the catalogue": ("CREATE VIEW everything AS SELECT * FROM customer", "sources:", "everything"),
+    "relation without an index": ("DROP INDEX loan_case_customer", "bank:retail.loan_case:", "no index begins with it"),
+    "index of half the rows": ("DROP INDEX loan_case_customer; CREATE INDEX half ON loan_case (customer_id) WHERE status = 'open'", "bank:retail.loan_case:", "no index begins with it"),
     "trigger": ("CREATE TRIGGER copy AFTER INSERT ON customer BEGIN INSERT INTO branch VALUES (new.id_number, '', ''); END", "sources:", "trigger copy on customer"),
 }  # fmt: skip
 

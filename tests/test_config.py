@@ -45,6 +45,14 @@ def test_paths_are_taken_from_the_folder_of_the_document(tmp_path, monkeypatch):
         assert settings.file == path
 
 
+@pytest.mark.parametrize("name", ["postgresql", "postgresql+psycopg"])
+def test_a_postgresql_database_has_one_spelling_whatever_driver_it_names(tmp_path, name):
+    text = GUARD.replace("sqlite:///bank.db", f"{name}://bank@db/bank?sslmode=verify-full")
+    database = Settings.load(write(tmp_path, text)).database
+    assert database.url == "postgresql://bank@db/bank?sslmode=verify-full"
+    assert (database.dialect, database.sqlite_file) == ("postgres", None)
+
+
 def test_an_absolute_database_file_stays(tmp_path):
     settings = Settings.load(write(tmp_path, GUARD.replace("sqlite:///bank.db", "sqlite:////var/bank.db")))
     assert settings.database.sqlite_file == Path("/var/bank.db")
@@ -115,6 +123,7 @@ def test_layers_come_floor_first(tmp_path):
         ("{kind: embedded}", "{kind: server, url: 'https://x', unsafe_open_server: 1}", 7, "unsafe_open_server"),
         ('"sqlite:///bank.db"', "bank.db", 8, "database URL"),
         ('"sqlite:///bank.db"', "oracle://x", 8, "database URL"),
+        ('"sqlite:///bank.db"', "postgresql+asyncpg://x", 8, "write postgresql://"),
         ('"sqlite:///bank.db"', '"sqlite://"', 8, "memory"),
         ('"sqlite:///bank.db"', '"sqlite:///:memory:"', 8, "memory"),
         ('"sqlite:///bank.db"', '"sqlite:///file:x?mode=memory&uri=true"', 8, "query"),

@@ -1,56 +1,34 @@
 """The database against the catalogue: tables, columns, types, and whether columns hold what they are said to.
 
 A table replaced by a view, a renamed or swapped column, a public table that was given a personal column:
-each changes what a statement reads without changing the statement.
+each changes what a statement reads without changing the statement. `live` is the database, as its kind is read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Final
-from urllib.parse import quote
 
-import msgspec
-from sqlalchemy import URL, Connection, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from guard.catalogue import Public, Source
-from guard.check import contents
+from guard.check import contents, live_sqlite
 from guard.check.findings import Findings, Loaded, nearest
+from guard.check.live import Live, Table
 from guard.ledger_tables import metadata, persons_metadata
 
-WITNESSED: Final[Mapping[str, str]] = {"sqlite": "SQLite's authorizer on the live connection"}
+WITNESSED: Final[Mapping[str, str]] = {
+    "sqlite": "SQLite's authorizer on the live connection",
+    "postgres": "libpg_query, which is PostgreSQL's own parser",
+}
 """Dialects in which the database's own parser checks what guard wrote, and by what."""
-
-BUILT: Final = frozenset({"sqlite"})
-"""Dialects that guard can guard by now."""
-
-SAMPLE: Final = 100
-"""Rows of a table that are looked at."""
 
 _SQL: Final = re.compile(r"(?P<holder>[^:]+):(?P<schema>[^.\s/]+)\.(?P<table>[^\s/]+)")
 
-_DECLARED: Final[Mapping[str, tuple[str, ...]]] = {
-    "text": ("CHAR", "TEXT", "CLOB", "STRING"),
-    "integer": ("INT",),
-    "number": ("REAL", "FLOA", "DOUB", "NUM", "DEC", "INT"),
-    "boolean": ("BOOL", "INT"),
-    "date": ("DATE", "TEXT", "CHAR"),
-    "timestamp": ("TIME", "DATE", "TEXT", "CHAR", "INT"),
-    "json": ("JSON", "TEXT", "CHAR"),
-    "binary": ("BLOB", "BINARY", "BYTEA"),
-}
-"""What the declared type of a column holds, by the type in the catalogue."""
-
-
-class Table(msgspec.Struct, frozen=True):
-    """A table or view of the database: `columns` maps each to its declared type."""
-
-    name: str
-    kind: str
-    columns: Mapping[str, str]
+_TABLES: Final = {**metadata.tables, **persons_metadata.tables}
+_LEDGER: Final = frozenset(_TABLES)
 
 
 def look(loaded: Loaded, found: Findings) -> None:
@@ -59,17 +37,16 @@ def look(loaded: Loaded, found: Findings) -> None:
     if dialect not in WITNESSED:
         message = f"no parser of the database itself checks the statements that guard writes for {dialect}"
         found.warnings.append(loaded.document.problem(("database", "url"), message, "prefer a database that has one"))
-    if dialect not in BUILT:
         message = f"guarding a database of the kind {dialect} is not built yet"
-        found.errors.append(loaded.document.problem(("database", "url"), message, "use sqlite"))
+        found.errors.append(loaded.document.problem(("database", "url"), message, "use sqlite or postgresql"))
         return
     problem = _names(loaded, found)
     file = loaded.settings.database.sqlite_file
-    if file is None or not file.is_file():
+    if file is not None and not file.is_file():
         remedy = "name the file of the database"
         found.errors.append(loaded.document.problem(("database", "url"), f"{file} does not exist", remedy))
     elif not problem:
-        _open(loaded, file, found)
+        _open(loaded, found)
 
 
 def _names(loaded: Loaded, found: Findings) -> bool:
@@ -91,14 +68,7 @@ def _names(loaded: Loaded, found: Findings) -> bool:
         else:
             continue
         found.errors.append(loaded.catalogue_document.problem((kind, name), message, remedy))
-    for schema in settings.database.schemas:
-        if settings.database.dialect == "sqlite" and schema != "main":
-            message = f"a new connection to the database has no schema {schema}"
-            found.errors.append(loaded.document.problem(("database", "schemas", schema), message, "write main"))
     return len(found.errors) > before
-
-
-_LEDGER: Final = frozenset({*metadata.tables, *persons_metadata.tables})
 
 
 def _sources(loaded: Loaded) -> Iterator[tuple[str, str]]:
@@ -109,32 +79,58 @@ def _sources(loaded: Loaded) -> Iterator[tuple[str, str]]:
 # --- The live database ----------------------------------------------------------------------------
 
 
-def _open(loaded: Loaded, file: Path, found: Findings) -> None:
-    url = URL.create("sqlite+pysqlite", database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true"})
-    engine = create_engine(url, poolclass=NullPool)
+def _open(loaded: Loaded, found: Findings) -> None:
     try:
-        with engine.connect() as connection:
-            _compare(loaded, connection, found)
+        with _opened(loaded) as live:
+            _compare(loaded, live, found)
     except SQLAlchemyError:
-        message, remedy = f"{file} cannot be read as an SQLite database", "name another file, or mend this one"
+        file = loaded.settings.database.sqlite_file
+        message, remedy = "the database cannot be reached and read", "see that it runs and that this role may read it"
+        if file is not None:
+            message, remedy = f"{file} cannot be read as an SQLite database", "name another file, or mend this one"
         found.errors.append(loaded.document.problem(("database", "url"), message, remedy))
-    finally:
-        engine.dispose()
+    except ImportError as missing:
+        message, remedy = f"{missing.name} is not installed", "pip install 'personal-data-guard[postgres]'"
+        found.errors.append(loaded.document.problem(("database", "url"), message, remedy))
 
 
-def _compare(loaded: Loaded, connection: Connection, found: Findings) -> None:
-    tables = _tables(connection)
-    folded = {name.casefold(): table for name, table in tables.items()}
-    catalogued: set[str] = set()
+def _opened(loaded: Loaded) -> AbstractContextManager[Live]:
+    file = loaded.settings.database.sqlite_file
+    if file is not None:
+        return live_sqlite.opened(file)
+    from guard.check import live_postgres  # noqa: PLC0415 -- for who uses it
+
+    return live_postgres.opened(loaded.settings.database.url)
+
+
+def _compare(loaded: Loaded, live: Live, found: Findings) -> None:
+    schemas = loaded.settings.database.schemas
+    there = live.schemas()
+    for schema in schemas:
+        at = ("database", "schemas", schema)
+        if schema not in there:
+            message = f"a new connection to the database has no schema {schema}"
+            remedy = nearest(schema, there, "write main" if "main" in there else "make it")
+            found.errors.append(loaded.document.problem(at, message, remedy))
+        elif schema == live.own != "main":
+            message = f"the schema {schema} is the consent ledger's, which no statement may name"
+            found.errors.append(loaded.document.problem(at, message, "keep tables of yours in another"))
+    if not schemas.keys() <= there - ({live.own} - {"main"}):
+        return
+    mine = {ours: schema for schema, ours in schemas.items()}
+    tables = {schema: {live.same(one.name): one for one in live.tables(schema)} for schema in schemas}
+    catalogued: set[tuple[str, str]] = set()
     for kind, name in _sources(loaded):
         match = _SQL.fullmatch(name)
         entry = loaded.catalogue.entry(name)
         if match is None or entry is None:
             continue  # a source of the web, not of the database
-        catalogued.add(match["table"].casefold())
-        table = folded.get(match["table"].casefold())
+        schema = mine[match["schema"]]
+        catalogued.add((schema, live.same(match["table"])))
+        table = tables[schema].get(live.same(match["table"]))
         if table is None:
-            remedy = nearest(match["table"], tables.keys() - _LEDGER, "make the table, or remove the source")
+            known = {one.name for one in tables[schema].values()} - _LEDGER
+            remedy = nearest(match["table"], known, "make the table, or remove the source")
             message = f"the database has no table {match['table']}"
             found.errors.append(loaded.catalogue_document.problem((kind, name), message, remedy))
         elif table.kind != "table":
@@ -142,42 +138,29 @@ def _compare(loaded: Loaded, connection: Connection, found: Findings) -> None:
             remedy = "catalogue the tables behind it: what a view reads can change under its name"
             found.errors.append(loaded.catalogue_document.problem((kind, name), message, remedy))
         else:
-            _columns(loaded, (kind, name), entry, table, found)
-            _contents(loaded, (kind, name), entry, table, connection, found)
-    _beside(loaded, tables, catalogued, connection, found)
+            _columns(loaded, (kind, name), entry, table, live, found)
+            _contents(loaded, (kind, name), entry, table, live, found)
+            _indexes(loaded, name, table, live, found)
+    _ledger(loaded, live, found)
+    _beside(loaded, tables, catalogued, live, found)
+    for message, remedy in live.uneasy():
+        found.warnings.append(loaded.document.problem(("database", "url"), message, remedy))
 
 
-def _tables(connection: Connection) -> dict[str, Table]:
-    found: dict[str, Table] = {}
-    listed = connection.exec_driver_sql(
-        "SELECT name, type, sql FROM main.sqlite_master WHERE type IN ('table', 'view')"
-    )
-    for name, kind, sql in listed.all():
-        if name.startswith("sqlite_"):
-            continue
-        if str(sql).upper().startswith("CREATE VIRTUAL"):
-            kind = "virtual table"  # noqa: PLW2901 -- the row's kind, said more closely
-        info = connection.exec_driver_sql(f"PRAGMA main.table_info({_quoted(name)})").all()
-        found[name] = Table(name=name, kind=kind, columns={row[1]: str(row[2]) for row in info})
-    return found
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _columns(loaded: Loaded, place: tuple[str, str], entry: Source | Public, table: Table, found: Findings) -> None:
-    there = {column.casefold(): (column, declared) for column, declared in table.columns.items()}
-    extra = {column for column in table.columns if column.casefold() not in {name.casefold() for name in entry.fields}}
+def _columns(
+    loaded: Loaded, place: tuple[str, str], entry: Source | Public, table: Table, live: Live, found: Findings
+) -> None:
+    there = {live.same(column): (column, declared) for column, declared in table.columns.items()}
+    extra = {column for column in table.columns if live.same(column) not in {live.same(one) for one in entry.fields}}
     for name in entry.fields:
         at = (*place, "fields", name)
-        column, declared = there.get(name.casefold(), ("", ""))
+        column, declared = there.get(live.same(name), ("", ""))
         kind = contents.type_of(entry, name)
         if not column:
             remedy = nearest(name, extra, f"was it renamed to {min(extra)}?" if len(extra) == 1 else "remove the field")
             message = f"the table {table.name} has no column {name}"
             found.errors.append(loaded.catalogue_document.problem(at, message, remedy))
-        elif not any(part in declared.upper() for part in _DECLARED[kind]):
+        elif not live.holds(declared, kind):
             message = f"the column {table.name}.{name} is {declared or 'of no type'} in the database, here {kind}"
             found.errors.append(loaded.catalogue_document.problem(at, message, "say what the database says"))
     for column in sorted(extra):
@@ -186,20 +169,14 @@ def _columns(loaded: Loaded, place: tuple[str, str], entry: Source | Public, tab
 
 
 def _contents(
-    loaded: Loaded,
-    place: tuple[str, str],
-    entry: Source | Public,
-    table: Table,
-    connection: Connection,
-    found: Findings,
+    loaded: Loaded, place: tuple[str, str], entry: Source | Public, table: Table, live: Live, found: Findings
 ) -> None:
     """Looks at a few rows: swapped columns keep their names and types, but not what they hold."""
-    there = {column.casefold(): column for column in table.columns}
-    names = [name for name in entry.fields if name.casefold() in there]
+    there = {live.same(column): column for column in table.columns}
+    names = [name for name in entry.fields if live.same(name) in there]
     if not names:
         return
-    listed = ", ".join(_quoted(there[name.casefold()]) for name in names)
-    sample = connection.exec_driver_sql(f"SELECT {listed} FROM main.{_quoted(table.name)} LIMIT {SAMPLE}").all()  # noqa: S608 -- names of the database itself, quoted
+    sample = live.sample(table, [there[live.same(name)] for name in names])
     for position, name in enumerate(names):
         values = [row[position] for row in sample if row[position] is not None]
         problem = contents.wrong(values, entry, name)
@@ -211,25 +188,53 @@ def _contents(
             )
 
 
-def _beside(
-    loaded: Loaded, tables: Mapping[str, Table], catalogued: set[str], connection: Connection, found: Findings
-) -> None:
-    """What the database has besides: tables that no statement can reach, triggers that copy, a foreign ledger."""
-    for name, table in sorted(tables.items()):
-        expected = {**metadata.tables, **persons_metadata.tables}.get(name)
-        if expected is not None and (
-            table.kind != "table" or table.columns.keys() != {one.name for one in expected.columns}
-        ):
-            message = f"the database has a {name} that is not the ledger's"
+def _indexes(loaded: Loaded, name: str, table: Table, live: Live, found: Findings) -> None:
+    """A relation is looked up for each row: without an index the whole table is read each time."""
+    leading = {live.same(column) for column in table.leading}
+    sources = loaded.catalogue.sources.values()
+    relations = (one for source in sources for one in source.relations.values() if one.source == name)
+    for subject, actor in sorted({(one.subject, one.actor) for one in relations}):
+        if not leading & {live.same(subject), live.same(actor)}:
+            message = f"{table.name} is looked up by {subject} for a relation, and no index begins with it"
+            remedy = f"CREATE INDEX … ON {table.name} ({subject}, {actor})"
+            place = ("sources", name) if name in loaded.catalogue.sources else ("public", name)
+            found.warnings.append(loaded.catalogue_document.problem(place, message, remedy))
+
+
+def _ledger(loaded: Loaded, live: Live, found: Findings) -> None:
+    """The ledger's own tables, if they are there yet: they are made when a guard is first opened."""
+    if live.own not in live.schemas():
+        return
+    for table in live.tables(live.own):
+        expected = _TABLES.get(table.name)
+        if expected is None:
+            continue
+        if table.kind != "table" or table.columns.keys() != {one.name for one in expected.columns}:
+            message = f"the database has a {table.name} that is not the ledger's"
             found.errors.append(loaded.document.problem(("database", "url"), message, "rename it"))
-        elif expected is None and name.casefold() not in catalogued:
-            message = f"the {table.kind} {name} of the database is not in the catalogue: statements cannot name it"
-            remedy = "add it, as public if it holds nothing of persons"
+        elif table.name == "guard_grant" and "subject" not in table.leading:
+            message = "guard_grant has lost its index: every grant is read for each row"
+            remedy = "drop guard_grant_asked if it is there, and open a guard: it makes it again"
+            found.warnings.append(loaded.document.problem(("database", "url"), message, remedy))
+
+
+def _beside(
+    loaded: Loaded,
+    tables: Mapping[str, Mapping[str, Table]],
+    catalogued: set[tuple[str, str]],
+    live: Live,
+    found: Findings,
+) -> None:
+    """What the database has besides: tables that no statement can reach, triggers that copy."""
+    for schema, named in tables.items():
+        for key, table in sorted(named.items()):
+            if (schema, key) not in catalogued and not (schema == live.own and table.name in _LEDGER):
+                message = (
+                    f"the {table.kind} {table.name} of the database is not in the catalogue: statements cannot name it"
+                )
+                remedy = "add it, as public if it holds nothing of persons"
+                found.warnings.append(loaded.catalogue_document.problem(("sources",), message, remedy))
+        for name, on in live.triggers(schema):
+            message = f"the trigger {name} on {on} runs statements that guard does not see"
+            remedy = "see that it copies nothing personal"
             found.warnings.append(loaded.catalogue_document.problem(("sources",), message, remedy))
-    for name, on in connection.exec_driver_sql(
-        "SELECT name, tbl_name FROM main.sqlite_master WHERE type = 'trigger'"
-    ).all():
-        message = f"the trigger {name} on {on} runs statements that guard does not see"
-        found.warnings.append(
-            loaded.catalogue_document.problem(("sources",), message, "see that it copies nothing personal")
-        )
