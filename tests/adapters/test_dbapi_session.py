@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import sqlite3
 import sys
 import threading
@@ -524,6 +525,17 @@ def _disagrees(*_: object) -> None:
 def test_a_percent_sign_that_means_nothing_is_refused(text: str) -> None:
     with refused("GUARD-WITNESS"):
         talk.native(text)
+
+
+@pytest.mark.parametrize("missing", ["pgparse", "psycopg"])
+def test_what_is_not_installed_is_named_with_its_extra(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "guard_dbapi.postgres", raising=False)
+    if missing == "psycopg":
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+    else:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(Misuse, match=rf"{missing}.*personal-data-guard\[postgres\]"):
+        driver("postgres")
 
 
 # --- PostgreSQL, awaited --------------------------------------------------------------------------
