@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import attacked
 import pytest
 from attacked import Databases, OnPostgres, OnSqlite, Said, called, cases, outcome
 
 from guard.errors import Refused
+from guard_dbapi.talk import PINNED
 
 ATTACKS = cases("sqlite.jsonl")
 ON_POSTGRES = cases("postgres.jsonl")
@@ -133,8 +133,6 @@ def test_what_an_application_owns_is_not_called(postgres: OnPostgres) -> None:
         said = outcome(postgres, "SELECT id, ssn FROM person")
     finally:
         for connection in postgres.connections:
-            connection.execute(
-                "SELECT pg_catalog.set_config('search_path', %s, false)", (attacked.PINNED["search_path"],)
-            )
+            connection.execute("SELECT pg_catalog.set_config('search_path', %s, false)", (PINNED["search_path"],))
             connection.commit()
     assert said == [Said(rows=("(1, '***')", "(2, '***')", "(3, '***')"))] * 3
