@@ -180,7 +180,7 @@ def test_a_join_and_a_lazy_load(bank: Alchemy) -> None:
 
 def test_what_is_masked_comes_out_masked(bank: Alchemy) -> None:
     with bank.acting(), orm.Session(bank.engine()) as session:
-        stored = {key: number for key, number in bank.outside("SELECT customer_id, id_number FROM {s}customer")}
+        stored = dict(bank.outside("SELECT customer_id, id_number FROM {s}customer"))
         seen = {one.customer_id: one.id_number for one in session.scalars(sa.select(Customer))}
     assert seen[1002] == stored[1002]
     assert seen[1001] != stored[1001]
@@ -344,9 +344,8 @@ def test_no_value_comes_into_a_log(bank: Alchemy, caplog: pytest.LogCaptureFixtu
 
 def test_the_databases_words_stay_inside(bank: Alchemy) -> None:
     bank.outside("ALTER TABLE {s}customer RENAME TO secret_name")
-    with bank.acting(), bank.engine().connect() as connection:
-        with pytest.raises(Refused) as caught:
-            connection.execute(NAMES)
+    with bank.acting(), bank.engine().connect() as connection, pytest.raises(Refused) as caught:
+        connection.execute(NAMES)
     error: BaseException | None = caught.value
     while error is not None:
         assert not isinstance(error, exc.SQLAlchemyError | sqlite3.Error)
@@ -634,7 +633,7 @@ def test_the_event_loop_goes_on_while_the_register_is_written(bank: Alchemy, mon
         with bank.acting():
             async with engine.connect() as connection:
                 asked = asyncio.ensure_future(connection.execute(NAMES))
-                while not entered.is_set() and not asked.done():
+                while not entered.is_set() and not asked.done():  # noqa: ASYNC110 -- set by another thread
                     await asyncio.sleep(0.01)
                 assert not asked.done()
                 leave.set()
@@ -667,7 +666,7 @@ def test_a_cancelled_task_leaves_nothing_written(bank: Alchemy, monkeypatch: pyt
                     await connection.execute(change)
 
         task = asyncio.ensure_future(write())
-        while not entered.is_set() and not task.done():
+        while not entered.is_set() and not task.done():  # noqa: ASYNC110 -- set by another thread
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
