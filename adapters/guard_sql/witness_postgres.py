@@ -319,8 +319,6 @@ def _bytes(text: str) -> int:
 @lru_cache(maxsize=4096)
 def _template(text: str) -> _Template:
     tag, tree = _statement(paramstyle.numbered(text))
-    if tag != "SelectStmt":
-        raise _disagrees("a template is no subquery")
     walk = _Walk(frozenset(), {}, qualified=True)
     walk.run(tag, tree)
     return _Template(frozenset(walk.reads), _outputs(tree))

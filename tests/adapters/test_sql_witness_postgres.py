@@ -215,6 +215,12 @@ def test_deep_nesting_is_refused(sign: str, times: int) -> None:
         refused(text)
 
 
+def test_the_tree_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness_postgres, "DEEPEST", 20)
+    check("SELECT " + "1 + " * 15 + "1", PLANNED)
+    assert "nested too deeply" in refused("SELECT " + "1 + " * 20 + "1")
+
+
 def test_a_template_is_the_very_text_and_stands_where_a_table_stands() -> None:
     for changed in (
         T0.replace("EXISTS", "NOT EXISTS"),
@@ -230,8 +236,20 @@ def test_a_template_is_the_very_text_and_stands_where_a_table_stands() -> None:
         f'SELECT "t0"."id" FROM {T0} AS "t0" -- {T0}',
         f"SELECT 1 WHERE 1 IN {T0}",
         f"SELECT U&{T0[1:]}",
+        f'SELECT 1 FROM {T0}"x"',
+        f'SELECT 1 FROM "guard_witness"."14" AS y, {T0} AS "x"',
     ):
         refused(hidden)
+
+
+def test_a_template_is_a_subquery_of_its_own() -> None:
+    one, around = "(SELECT 1 AS a)", "(SELECT x.a AS a FROM (SELECT 1 AS a) AS x)"
+    check(f"SELECT y.a FROM {one} AS y", replace(PLANNED, templates=(one,)))
+    nested = f"SELECT y.a FROM {around} AS y"
+    assert "a template stands in another" in refused(nested, replace(PLANNED, templates=(one, around)))
+    assert "no subquery" in refused("SELECT 1 FROM retail.person AS t", replace(PLANNED, templates=("retail.person",)))
+    writes = replace(PLANNED, kinds=frozenset({"delete"}), written=("retail", "person"))
+    assert "it writes to a template" in refused(f"DELETE FROM {T0} AS t", writes)
 
 
 def test_what_a_template_reads_is_planned_too() -> None:
