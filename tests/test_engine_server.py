@@ -133,12 +133,15 @@ def test_a_stopped_server_and_a_slow_one(serve: Serve, floor: Built) -> None:
     slow = refusal(engine)
     running.process.send_signal(signal.SIGCONT)
     assert slow.rules == ("GUARD-ENGINE-SLOW",)
+    assert slow.__context__ is None
     assert "0.3 s" in str(slow)
     time.sleep(0.1)
     assert engine.evaluate("floor", "decision", ASK) == answer
     running.process.kill()
     running.process.wait()
-    assert refusal(engine).rules == ("GUARD-ENGINE-STOPPED",)
+    stopped = refusal(engine)
+    assert stopped.rules == ("GUARD-ENGINE-STOPPED",)
+    assert stopped.__context__ is None, "what requests raises holds the request with its token"
     with pytest.raises(Refused, match="GUARD-ENGINE-STOPPED"):
         Server(running.url, digests(floor.rego), token_file=running.token_file)
 

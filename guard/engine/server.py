@@ -142,15 +142,17 @@ class Server:
         try:
             return self._client.call(method, path, body, headers, seconds=self._deadline, limit=self._answer)
         except TooLarge:
-            raise Refused.own("GUARD-DECISION-SIZE", f"The bound is {self._answer} bytes.") from None
+            rule, detail = "GUARD-DECISION-SIZE", f"The bound is {self._answer} bytes."
         except TimeoutError:
-            raise Refused.own("GUARD-ENGINE-SLOW", f"The deadline is {self._deadline} s.") from None
+            rule, detail = "GUARD-ENGINE-SLOW", f"The deadline is {self._deadline} s."
         except requests.exceptions.SSLError:
-            raise Refused.own("GUARD-ENGINE-STOPPED", "Its certificate cannot be verified.") from None
+            rule, detail = "GUARD-ENGINE-STOPPED", "Its certificate cannot be verified."
         except requests.exceptions.ConnectionError:
-            raise Refused.own("GUARD-ENGINE-STOPPED", "There is no connection to it.") from None
+            rule, detail = "GUARD-ENGINE-STOPPED", "There is no connection to it."
         except (requests.exceptions.RequestException, Encoded, OSError):
-            raise Refused.own("GUARD-ENGINE-ERROR", "What answers is not an OPA server.") from None
+            rule, detail = "GUARD-ENGINE-ERROR", "What answers is not an OPA server."
+        # Outside the handlers: the error of requests holds the question with its token, and would be the context.
+        raise Refused.own(rule, detail)
 
     # --- At start ---------------------------------------------------------------------------------
 
