@@ -35,15 +35,24 @@ class Source:
 
 @dataclass
 class Query:
-    """A query as drawn, and what kind of it: `inverse` asks for rows that are not there."""
+    """A query as drawn, and what kind of it: `inverse` asks for rows that are not there, `outer` joins so that a row
+    without its partner takes the place of the row with it.
+    """
 
     sql: str
     columns: Columns
     parameters: list[object] = field(default_factory=list)
     ordered: bool = False
     inverse: bool = False
+    outer: bool = False
     offset: bool = False
     features: set[str] = field(default_factory=set)
+
+    @property
+    def monotone(self) -> bool:
+        """Whether taking rows away from the tables can only take rows away from the result, or change them."""
+        plain = self.features <= {"join", "left join", "right join", "full join", "distinct"}
+        return not self.inverse and not self.offset and (plain or not self.outer)
 
 
 class Writer:
@@ -234,7 +243,7 @@ class Writer:
             else:
                 if kind.split()[0] in ("LEFT", "RIGHT", "FULL"):
                     self.mark(kind.split()[0].lower() + " join")
-                    self.query.inverse = True  # a row without its partner takes the place of the row with it
+                    self.query.outer = True
                 alike = [pair for pair in pairs if pair.count("customer_id") + pair.count("guarantor_id") == 2]
                 on = self.pick(*alike) if alike and not self.one_in(4) else self.pick(*pairs)
                 if not kind.startswith("FULL") and self.one_in(3):

@@ -477,7 +477,7 @@ def equal(database: Database, bank: Bank, decision: Decision, query: grammar.Que
     counts["with rows"] += bool(rows)
     persons = {one for row in rows for one in made.persons(row[visible:])}
     assert persons <= bank.persons()
-    if query.inverse or query.offset or not rows:
+    if not query.monotone or not rows:
         return
     for person in sorted(bank.persons()):
         counts["persons taken away"] += 1
