@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guard.catalogue import Catalogue
     from guard.config import Settings
-    from guard.consent import ConsentRecord
+    from guard.consent_record import ConsentRecord
     from guard.context import Acting
     from guard.errors import ConfigError, GuardError, Held, Misuse, Problem, Refused
     from guard.facade import Guard
@@ -28,7 +28,7 @@ _HOME = {
     "Catalogue": "guard.catalogue",
     "ConfigError": "guard.errors",
     "Consent": "guard.model",
-    "ConsentRecord": "guard.consent",
+    "ConsentRecord": "guard.consent_record",
     "Decision": "guard.model",
     "Declared": "guard.model",
     "Guard": "guard.facade",

@@ -11,65 +11,43 @@ connections of its own, and refuses at once where the program holds the database
 
 from __future__ import annotations
 
-import re
 import secrets
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from functools import partial
-from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.engine import URL
 
-from guard import clock, rejudge
+from guard import clock, grants, notices, rejudge, renewals, withdrawals
+from guard.consent_record import EVERY, ConsentRecord, Pairs, checked, digest, name, narrowed, pairs
 from guard.context import STAFF, subject_key
 from guard.errors import Refused
-from guard.ledger_store import Store
-from guard.ledger_tables import (
-    EVERY,
-    FORMAT,
-    consent,
-    grant,
-    meta,
-    metadata,
-    person,
-    persons_metadata,
-    scope,
-    withdrawal,
-)
+from guard.grants import Kept
+from guard.ledger_store import Store, chunks
+from guard.ledger_tables import FORMAT, consent, grant, meta, metadata
 from guard.messages import OWN, Messages
-from guard.model import ASSURANCE, Actor, Consent, Reason, Scope, Verdict, normal_scopes
+from guard.model import Actor, Consent, Notice, Reason, Verdict
+from guard.person_keys import PersonKeys
 from guard.register.entry import Draft
-from guard.wire import canonical
 
 if TYPE_CHECKING:
     from guard.config import Settings
 
 Judge: TypeAlias = Callable[[Sequence[Consent]], tuple[Verdict, ...]]
-V = TypeVar("V")
-Pairs: TypeAlias = frozenset[tuple[str, str]]
-"""The pairs of operation and category that a scope covers."""
 
 LEDGER: Final = Actor(id="guard-ledger", kind="service")
 """Who acts in an entry about withdrawals, and about consents of several recorders."""
 
-_FAR: Final = 2**40
-"""Times at or after this are not times (UTC seconds of the year 36812)."""
-
 _JUDGED: Final = 50
 """Consents that one evaluation judges, well within the engine's fuel and bound on its input."""
 
-_CHUNK: Final = 500
-"""Values in one IN list; SQLite bounds the parameters of a statement."""
-
-_DIGEST: Final = re.compile(r"[a-z0-9]{2,16}:[0-9a-f]{64}", re.ASCII)
+_PAUSE: Final = 0.1
+"""Seconds until a process that waits for another to judge looks again."""
 
 
 class Decider(Protocol):
@@ -85,45 +63,15 @@ class Decider(Protocol):
         ...
 
 
-class ConsentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A consent and whose it is.
-
-    `subject` is the person's canonical key, `recorder` the actor who recorded it, who can never use it.
-    `evidence` is the digest of what proves it (`sha256:…`), never the thing itself; a consent that is more than
-    asserted must have one. The guard does not verify it yet.
-    `consent.time` is stamped anew when it is recorded.
-    """
-
-    consent: Consent
-    subject: str
-    recorder: str
-    evidence: str | None = None
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent as the ledger keeps it: the record, its verdict, and whether it was withdrawn (UTC seconds).
-
-    `purposes` are those whose grants are not withdrawn.
-    """
-
-    seq: int
-    record: ConsentRecord
-    verdict: Verdict
-    judged: str
-    recorded_at: int
-    withdrawn_at: int | None
-    purposes: tuple[str, ...]
-
-
 class Ledger:
     """The ledger in one database. Safe for threads, processes and forks.
 
     `judge` gives the policies' verdicts in the order asked, `judged` the digest of the rules behind them.
-    `wait` bounds, in seconds, how long a call waits for another writer of the database. `persons` is the
-    database of the person keys, by default the same: in one of its own, keys can be made while the program
-    holds the ledger's database. `append` registers what is recorded and withdrawn, one entry a call that
-    changes something, before it is committed: what it refuses is not kept. Where the commit fails after that,
-    the register says more than happened, never less.
+    `wait` bounds, in seconds, how long a call waits for another writer of the database. `persons` are the
+    person keys, which are closed with the ledger; by default they lie in the same database: in one of their own,
+    keys can be made while the program holds the ledger's database. `append` registers what is recorded and
+    withdrawn, one entry a call that changes something, before it is committed: what it refuses is not kept.
+    Where the commit fails after that, the register says more than happened, never less.
 
     Who recorded a consent never acts on it: the guard cannot verify evidence yet, so whatever its assurance
     says, an officer could have invented it.
@@ -138,7 +86,7 @@ class Ledger:
         zone: str,
         now: clock.Clock = clock.system,
         wait: float = 0.5,
-        persons: str | URL | None = None,
+        persons: PersonKeys | None = None,
         append: Callable[[Draft], object] = lambda _: None,
         messages: Messages = OWN,
     ) -> None:
@@ -148,12 +96,11 @@ class Ledger:
         self._now = now
         self._append = append
         self._messages = messages
-        self._remembered = _Remembered()
         self._scopes: dict[Pairs, int] = {}
         self._store = Store(url, metadata, wait, _begin)
         try:
             self.instance = self._store.run(_instance)
-            self._persons = Store(persons if persons is not None else url, persons_metadata, wait)
+            self.persons: Final = persons if persons is not None else PersonKeys(url, wait=wait)
         except BaseException:
             self._store.close()
             raise
@@ -164,16 +111,12 @@ class Ledger:
         settings: Settings,
         judge: Decider,
         *,
+        persons: PersonKeys,
         now: clock.Clock = clock.system,
         append: Callable[[Draft], object] = lambda _: None,
         messages: Messages = OWN,
     ) -> Self:
-        """The ledger in the database that the settings name; the person keys lie beside the register."""
-        directory = settings.register_.directory
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError:
-            raise Refused.own("GUARD-REGISTER", "Its directory cannot be made.") from None
+        """The ledger in the database that the settings name."""
         return cls(
             settings.database.url,
             judge=judge.judge,
@@ -181,7 +124,7 @@ class Ledger:
             zone=settings.zone,
             now=now,
             wait=settings.limits.ledger_wait,
-            persons=URL.create("sqlite", database=str(directory / "persons.db")),
+            persons=persons,
             append=append,
             messages=messages,
         )
@@ -208,25 +151,67 @@ class Ledger:
 
     # --- Recording ---
 
-    def record(self, record: ConsentRecord) -> Verdict:
+    def record(self, record: ConsentRecord, *, by: Actor | None = None) -> Verdict:
         """Judges and keeps one consent; Refused with the verdict's reasons if it is not valid.
 
-        The same record again changes nothing and gives the verdict of the first time. Another record under
-        the same consent id is refused.
+        `by` is who records it: then the recorder is this actor, whatever the record says. The same record again
+        changes nothing and gives the verdict of the first time. Another record under the same consent id is refused.
         """
-        verdict = self.record_many((record,))[0]
+        return self._said(self.record_many((record,), by=by)[0])
+
+    def record_many(self, records: Iterable[ConsentRecord], *, by: Actor | None = None) -> tuple[Verdict, ...]:
+        """Judges and keeps many consents in one transaction, all or none; gives every verdict, valid or not."""
+        return self._record(records, by)
+
+    def renew(self, consent_id: str, record: ConsentRecord, *, by: Actor | None = None) -> Verdict:
+        """Records a consent that takes the place of an older one; refused like `record`, or GUARD-RENEWAL.
+
+        It is a fresh act of the person's, for no more than the old one: see `guard.renewals`. The old one stays
+        until the new one is found valid, and ends with it: a withdrawal of either withdraws both.
+        """
+        name(consent_id)
+        return self._said(self._record((record,), by, consent_id)[0])
+
+    def publish(self, notice: Notice, *, by: Actor | None = None) -> None:
+        """Keeps what a version of a notice says, by its digest; refused where it is known to say something else.
+
+        The first digest counts, be it from here or from a valid consent: publish before anyone consents.
+        """
+        if not isinstance(notice, Notice) or notice.digest is None:
+            raise Refused.own("GUARD-NOTICE", "It has no digest.")
+        name(notice.id)
+        name(notice.version)
+        digest(notice.digest, "notice")
+
+        def keeping(connection: Connection) -> None:
+            known = notices.known(connection, (notice.id,))
+            if notices.differs(notice, known):
+                raise Refused.own("GUARD-NOTICE")
+            new = notices.learn(notice, known)
+            if new:
+                self._changed(connection, 1)
+                notices.keep(connection, new, int(self._now()))
+                sealed = {"notice": notice.id, "version": notice.version, "digest": notice.digest}
+                actor = LEDGER if by is None else by
+                self._append(Draft(kind="consent", actor=actor, recipient=STAFF, sealed=sealed))
+
+        self._store.write(keeping)
+
+    def _said(self, verdict: Verdict) -> Verdict:
         if not verdict.valid:
             raise Refused(verdict.reasons or (Reason(rule="GUARD-CONSENT"),), catalog=self._messages)
         return verdict
 
-    def record_many(self, records: Iterable[ConsentRecord]) -> tuple[Verdict, ...]:
-        """Judges and keeps many consents in one transaction, all or none; gives every verdict, valid or not."""
+    def _record(
+        self, records: Iterable[ConsentRecord], by: Actor | None, renews: str | None = None
+    ) -> tuple[Verdict, ...]:
+        """`renews` is the consent that the only one of the records renews."""
         seconds = int(self._now())
         minute = clock.stamp(seconds, self._zone)
         asked: dict[str, ConsentRecord] = {}
         order: list[str] = []
         for raw in records:
-            record = _checked(raw)
+            record = checked(_by(raw, by))
             record = msgspec.structs.replace(record, consent=msgspec.structs.replace(record.consent, time=minute))
             known = asked.setdefault(record.consent.id, record)
             if known != record:
@@ -236,48 +221,92 @@ class Ledger:
             return ()
         verdicts = self._verdicts([record.consent for record in asked.values()])
         # Keys are made now, so that the register can name these persons while the program holds the database.
-        self.person_keys(record.subject for record in asked.values())
-        scopes = dict(self._scopes)
-        kept = self._store.write(lambda connection: self._keep(connection, asked, verdicts, scopes, seconds))
-        self._scopes = scopes  # committed: scopes never change from here on
+        self.persons.keys(record.subject for record in asked.values())
+        attempt = _Attempt(
+            asked=asked,
+            verdicts=verdicts,
+            renews={} if renews is None else {order[0]: renews},
+            by=by,
+            seconds=seconds,
+            scopes=dict(self._scopes),
+        )
+        kept = self._store.write(partial(self._keep, attempt=attempt))
+        self._scopes = attempt.scopes  # committed: scopes never change from here on
         return tuple(kept[one] for one in order)
 
     def _verdicts(self, consents: Sequence[Consent]) -> dict[str, Verdict]:
-        verdicts = [one for some in _chunks(consents, _JUDGED) for one in self._judge(some)]
+        verdicts = [one for some in chunks(consents, _JUDGED) for one in self._judge(some)]
         if [one.id for one in verdicts] != [one.id for one in consents]:
             raise Refused.own("GUARD-DECISION-MISSING")
-        return {one.id: _narrowed(one, asked) for one, asked in zip(verdicts, consents, strict=True)}
+        return {one.id: narrowed(one, asked) for one, asked in zip(verdicts, consents, strict=True)}
 
-    def _keep(
-        self,
-        connection: Connection,
-        asked: Mapping[str, ConsentRecord],
-        verdicts: Mapping[str, Verdict],
-        scopes: dict[Pairs, int],
-        seconds: int,
-    ) -> dict[str, Verdict]:
-        kept = _known(connection, asked)
-        new = {name: record for name, record in asked.items() if name not in kept}
+    def _keep(self, connection: Connection, *, attempt: _Attempt) -> dict[str, Verdict]:
+        kept = grants.known(connection, attempt.asked)
+        if any(renewals.renewed(connection, one) != old for one, old in attempt.renews.items() if one in kept):
+            raise Refused.own("GUARD-RENEWAL", "The ledger holds it already, and not as a renewal of this.")
+        new = {one: record for one, record in attempt.asked.items() if one not in kept}
         if not new:
             return kept
         self._changed(connection, len(new))
-        withdrawn = _withdrawals(connection, {record.subject for record in new.values()})
-        consents: list[dict[str, Any]] = []
-        grants: list[dict[str, Any]] = []
-        for name, record in new.items():
-            verdict = verdicts[name]
-            if verdict.valid and _withdrawn(record, withdrawn) >= record.consent.granted_at:
-                verdict = Verdict(id=name, valid=False, reasons=(Reason(rule="GUARD-CONSENT-WITHDRAWN"),))
-            consents.append(_consent_row(record, verdict, self._judged, seconds))
-            if verdict.valid:
-                number = _scope(connection, _pairs(verdict.scopes), scopes)
-                grants += _grant_rows(record, verdict, number, self._judged)
-            kept[name] = verdict
+        judged = self._judged_now(connection, new, attempt)
+        consents = [grants.consent_row(new[one], judged[one], self._judged, attempt.seconds) for one in new]
         connection.execute(insert(consent), consents)
-        if grants:
-            connection.execute(insert(grant), grants)
-        self._registered(new, kept)
-        return kept
+        made: list[dict[str, Any]] = []
+        for one, record in new.items():
+            if judged[one].valid:
+                number = grants.number_of(connection, pairs(judged[one].scopes), attempt.scopes)
+                made += grants.grant_rows(record, judged[one], number, self._judged)
+                if one in attempt.renews:
+                    renewals.keep(connection, attempt.renews[one], record, attempt.seconds)
+        if made:
+            connection.execute(insert(grant), made)
+        self._registered(new, judged, attempt)
+        return kept | judged
+
+    def _judged_now(
+        self, connection: Connection, new: Mapping[str, ConsentRecord], attempt: _Attempt
+    ) -> dict[str, Verdict]:
+        """The verdicts in the light of what the ledger knows: withdrawals, notices, what is renewed."""
+        withdrawn = withdrawals.of_persons(connection, {record.subject for record in new.values()})
+        known = notices.known(connection, (one.consent.notice.id for one in new.values() if one.consent.notice))
+        learned: notices.Known = {}
+        judged: dict[str, Verdict] = {}
+        for one, record in new.items():
+            verdict = attempt.verdicts[one]
+            if one in attempt.renews:
+                renewals.check(connection, attempt.renews[one], record, attempt.seconds)
+            if verdict.valid and withdrawals.reach(record, withdrawn) >= record.consent.granted_at:
+                verdict = _void(one, "GUARD-CONSENT-WITHDRAWN")
+            if verdict.valid and notices.differs(record.consent.notice, known):
+                verdict = _void(one, "GUARD-NOTICE")
+            if verdict.valid:
+                learned |= notices.learn(record.consent.notice, known)
+            judged[one] = verdict
+        notices.keep(connection, learned, attempt.seconds)
+        return judged
+
+    def _registered(self, new: Mapping[str, ConsentRecord], verdicts: Mapping[str, Verdict], attempt: _Attempt) -> None:
+        """One entry about what is being recorded, valid or not: reasons stand in clear where it is one consent."""
+        recorders = {record.recorder for record in new.values()}
+        one = next(iter(new)) if len(new) == 1 else None
+        recorded = [
+            {"id": each, "recorder": new[each].recorder, "valid": verdicts[each].valid}
+            | ({"renews": attempt.renews[each]} if each in attempt.renews else {})
+            for each in new
+        ]
+        actor = Actor(id=recorders.pop(), kind="service") if len(recorders) == 1 else LEDGER
+        self._append(
+            Draft(
+                kind="consent",
+                actor=actor if attempt.by is None else attempt.by,
+                recipient=STAFF,
+                reasons=verdicts[one].reasons if one is not None else (),
+                subjects=tuple(sorted({record.subject for record in new.values()})),
+                sealed={"recorded": recorded},
+                consent=one,
+                rows=len(new),
+            )
+        )
 
     def _changed(self, connection: Connection, by: int) -> None:
         """Moves the sequence on; refuses a database that is no longer the one that was opened."""
@@ -289,24 +318,38 @@ class Ledger:
 
     # --- Judging again ---
 
-    def rejudge(self) -> int:
+    def rejudge(self, *, pause: Callable[[float], object] = time.sleep) -> int:
         """Lets the present rules judge every consent that they have not seen; gives how many grants that made.
 
         Needed after a change of policy or profile: a grant counts only under the rules that judged it. The
-        old grants stay for processes that still run on the old rules; nothing is revived or widened.
+        old grants stay for processes that still run on the old rules; nothing is revived or widened. While another
+        process judges by the same rules, this one waits for it by `pause` (seconds).
         """
-        made = 0
-        while True:
+        me, made, mine = secrets.token_hex(8), 0, False
+        run, write, judged = self._store.run, self._store.write, self._judged
+        try:
             # Looked up before what waits: what another process records meanwhile is left for the next start.
-            newest = self._store.run(lambda connection: rejudge.behind(connection, self._judged))
-            asked = self._store.run(lambda connection: rejudge.waiting(connection, self._judged))
-            if not asked:
-                if newest is not None:
-                    self._store.write(partial(rejudge.caught_up, judged=self._judged, upto=newest))
-                return made
-            time = clock.stamp(int(self._now()), self._zone)
-            verdicts = self._verdicts([rejudge.stamped(one, time) for _, one in asked])
-            made += self._store.write(partial(self._rejudged, upto=asked[-1][0], verdicts=verdicts))
+            while (newest := run(partial(rejudge.behind, judged=judged))) is not None:
+                if run(partial(rejudge.others_turn, judged=judged, me=me, seconds=int(self._now()))):
+                    pause(_PAUSE)
+                    continue
+                asked = run(partial(rejudge.waiting, judged=judged))
+                if not asked:
+                    write(partial(rejudge.caught_up, judged=judged, upto=newest))
+                    break
+                mine = write(partial(rejudge.take_turn, judged=judged, me=me, seconds=int(self._now())))
+                if mine:
+                    made += self._rejudge(asked)
+        finally:
+            if mine:
+                with suppress(Refused):  # it runs out by itself
+                    write(partial(rejudge.end_turn, judged=judged, me=me))
+        return made
+
+    def _rejudge(self, asked: Sequence[tuple[int, Consent]]) -> int:
+        time = clock.stamp(int(self._now()), self._zone)
+        verdicts = self._verdicts([rejudge.stamped(one, time) for _, one in asked])
+        return self._store.write(partial(self._rejudged, upto=asked[-1][0], verdicts=verdicts))
 
     def _rejudged(self, connection: Connection, *, upto: int, verdicts: Mapping[str, Verdict]) -> int:
         made = rejudge.keep(connection, self._judged, upto, verdicts)
@@ -323,17 +366,23 @@ class Ledger:
 
         `at` is when the person withdrew, UTC seconds, by default now; `by` is who made it known. Withdrawing
         again ends nothing more, and is kept: no consent of these purposes and this recipient that was given
-        before this moment counts from now on. An unknown id is refused.
+        before this moment counts from now on. What renewed it, or was renewed by it, ends with it. An unknown id
+        is refused.
         """
         moment = self._moment(at)
         asked = select(consent).where(consent.c.consent_id == consent_id)
         row = self._store.run(lambda connection: connection.execute(asked).first())
         if row is None:
             raise Refused.own("GUARD-CONSENT", "The ledger holds no consent with this id.")
-        record = _record(row)
-        places = [(purpose, record.consent.recipient or "") for purpose in record.consent.purposes]
-        which = grant.c.consent_id == consent_id
-        return self._withdraw(record.subject, places, which, moment, by, consent_id)
+        record = grants.record_of(row)
+        purposes = record.consent.purposes
+        places = [(purpose, record.consent.recipient or "") for purpose in purposes]
+
+        def found(connection: Connection) -> tuple[ColumnElement[bool], Sequence[str]]:
+            ids = renewals.chain(connection, consent_id)
+            return grant.c.consent_id.in_(ids) & grant.c.purpose.in_(purposes), ids
+
+        return self._withdraw(record.subject, places, found, moment, by, consent_id)
 
     def withdraw_subject(
         self, subject: str, purpose: str | None = None, *, at: int | None = None, by: Actor | None = None
@@ -346,21 +395,26 @@ class Ledger:
         moment = self._moment(at)
         which = grant.c.subject == key
         if purpose is not None:
-            _name(purpose)
+            name(purpose)
             which &= grant.c.purpose == purpose
-        return self._withdraw(key, [(purpose or "", EVERY)], which, moment, by)
+
+        def found(connection: Connection) -> tuple[ColumnElement[bool], Sequence[str]]:
+            live = select(grant.c.consent_id).where(which, grant.c.withdrawn_at.is_(None)).distinct()
+            return which, sorted(connection.scalars(live))
+
+        return self._withdraw(key, [(purpose or "", EVERY)], found, moment, by)
 
     def _withdraw(
         self,
         subject: str,
         places: Sequence[tuple[str, str]],
-        which: ColumnElement[bool],
+        found: Callable[[Connection], tuple[ColumnElement[bool], Sequence[str]]],
         moment: int,
         by: Actor | None,
         consent_id: str | None = None,
     ) -> int:
-        """Ends those grants, keeps a withdrawal for each pair of purpose and recipient, and registers it."""
-        self.person_keys((subject,))  # as for a record: the transaction below may hold their database
+        """Ends the grants found, keeps a withdrawal for each pair of purpose and recipient, and registers it."""
+        self.persons.keys((subject,))  # as for a record: the transaction below may hold their database
 
         def ending(connection: Connection) -> int:
             self._changed(connection, 1)
@@ -368,18 +422,16 @@ class Ledger:
                 {"subject": subject, "purpose": purpose, "recipient": recipient, "at": moment}
                 for purpose, recipient in places
             ]
-            made_known = int(self._now())
-            connection.execute(insert(withdrawal), [{**row, "recorded_at": made_known} for row in rows])
-            live = select(grant.c.consent_id).where(which, grant.c.withdrawn_at.is_(None)).distinct()
-            ids = list(connection.scalars(live)) if consent_id is None else [consent_id]
-            ended = self._end(connection, which, ids, moment)
+            withdrawals.keep(connection, rows, int(self._now()))
+            which, ids = found(connection)
+            ended = grants.end(connection, which, ids, moment)
             self._append(
                 Draft(
                     kind="consent",
                     actor=LEDGER if by is None else by,
                     recipient=STAFF,  # so who acted stands there by id, unless it is the person
                     subjects=(subject,),
-                    sealed={"withdrawn": rows, "consents": ids},
+                    sealed={"withdrawn": rows, "consents": list(ids)},
                     consent=consent_id,
                     rows=ended,
                 )
@@ -387,37 +439,6 @@ class Ledger:
             return ended
 
         return self._store.write(ending)
-
-    def _registered(self, new: Mapping[str, ConsentRecord], verdicts: Mapping[str, Verdict]) -> None:
-        """One entry about what is being recorded, valid or not: reasons stand in clear where it is one consent."""
-        recorders = {record.recorder for record in new.values()}
-        one = next(iter(new)) if len(new) == 1 else None
-        recorded = [{"id": name, "recorder": new[name].recorder, "valid": verdicts[name].valid} for name in new]
-        self._append(
-            Draft(
-                kind="consent",
-                actor=Actor(id=recorders.pop(), kind="service") if len(recorders) == 1 else LEDGER,
-                recipient=STAFF,
-                reasons=verdicts[one].reasons if one is not None else (),
-                subjects=tuple(sorted({record.subject for record in new.values()})),
-                sealed={"recorded": recorded},
-                consent=one,
-                rows=len(new),
-            )
-        )
-
-    def _end(self, connection: Connection, which: ColumnElement[bool], ids: Sequence[str], moment: int) -> int:
-        live = grant.c.withdrawn_at.is_(None)
-        ended = connection.execute(update(grant).where(which, live).values(withdrawn_at=moment)).rowcount
-        for part in _chunks(ids):
-            alive = select(grant.c.consent_id).where(grant.c.consent_id.in_(part), live)
-            connection.execute(
-                update(consent)
-                .where(consent.c.consent_id.in_(part), consent.c.withdrawn_at.is_(None))
-                .where(consent.c.consent_id.not_in(alive))
-                .values(withdrawn_at=moment)
-            )
-        return ended
 
     def _moment(self, at: int | None) -> int:
         now = int(self._now())
@@ -431,8 +452,7 @@ class Ledger:
 
     def list(self, subject: str) -> tuple[Kept, ...]:
         """All consents of a person, in the order in which they were recorded."""
-        key = subject_key(subject)
-        return self._store.run(lambda connection: _kept(connection, key))
+        return self._store.run(partial(grants.of_person, subject=subject_key(subject)))
 
     def sequence(self) -> int:
         """A number that grows with every recorded or withdrawn consent, by whichever process."""
@@ -440,61 +460,16 @@ class Ledger:
 
     def mark(self) -> int:
         """How many withdrawals there have been, by whichever process: where `withdrawn_since` counts from."""
-        return self._store.run(lambda connection: connection.scalar(select(func.max(withdrawal.c.seq))) or 0)
+        return self._store.run(withdrawals.mark)
 
     def withdrawn_since(self, mark: int, subjects: Iterable[str]) -> frozenset[str]:
         """Those of the persons who withdrew anything after the mark."""
-        # Asked by number alone, which the primary key answers: since a mark few withdraw, often nobody does.
-        since = select(withdrawal.c.subject).where(withdrawal.c.seq > mark)
-        gone = self._store.run(lambda connection: frozenset(connection.scalars(since)))
-        return gone.intersection(subjects)
-
-    # --- Persons of the register ---
-
-    def person_key(self, subject: str) -> bytes:
-        """The 32 random bytes under which the register names this person; made on first use."""
-        return self.person_keys((subject,))[subject]
-
-    def person_keys(self, subjects: Iterable[str]) -> Mapping[str, bytes]:
-        """The keys of many persons, made on first use in one transaction.
-
-        A key is remembered for a minute: so long may another process go on after `forget` with a key that
-        leads to nobody any more.
-        """
-        wanted = list(dict.fromkeys(map(subject_key, subjects)))
-        keys = self._remembered.get(wanted)
-        missing = [one for one in wanted if one not in keys]
-        if missing:
-            found = self._persons.run(lambda connection: _keys(connection, missing))
-            missing = [one for one in missing if one not in found]
-            if missing:
-                found.update(self._persons.write(lambda connection: _make_keys(connection, missing)))
-            self._remembered.put(found)
-            keys.update(found)
-        return keys
-
-    def known_keys(self, subjects: Iterable[str]) -> Mapping[str, bytes]:
-        """The keys of those persons who have one; makes none. For reading the register."""
-        wanted = list(dict.fromkeys(map(subject_key, subjects)))
-        return self._persons.run(lambda connection: _keys(connection, wanted))
-
-    def forget(self, subject: str) -> bool:
-        """Destroys a person's key: the register keeps its entries, and nothing leads from them to the person.
-
-        Gives whether there was one. The bytes are overwritten in the database file; backups of it are the
-        holder's to expire.
-        """
-        key = subject_key(subject)
-        gone = delete(person).where(person.c.subject == key)
-        try:
-            return self._persons.write(lambda connection: connection.execute(gone).rowcount > 0)
-        finally:
-            self._remembered.drop(key)
+        return self._store.run(partial(withdrawals.since, mark=mark)).intersection(subjects)
 
     def close(self) -> None:
-        """Closes the ledger's connections."""
+        """Closes the ledger's connections, and the person keys'."""
         self._store.close()
-        self._persons.close()
+        self.persons.close()
 
     def __enter__(self) -> Self:
         return self
@@ -505,235 +480,25 @@ class Ledger:
         self.close()
 
 
-class _Remembered:
-    """Person keys in memory: few, for a short time. Safe for threads."""
+class _Attempt(msgspec.Struct, kw_only=True):
+    """What is to be recorded, in one transaction, by whom; `renews` maps consents to those that they renew."""
 
-    _SECONDS: Final = 60.0
-    _KEYS: Final = 10_000
-
-    def __init__(self) -> None:
-        self._keys: dict[str, tuple[float, bytes]] = {}
-
-    def get(self, subjects: Sequence[str]) -> dict[str, bytes]:
-        now = monotonic()
-        found = ((one, self._keys.get(one)) for one in subjects)
-        return {one: kept[1] for one, kept in found if kept is not None and kept[0] > now}
-
-    def put(self, keys: Mapping[str, bytes]) -> None:
-        if len(self._keys) + len(keys) > self._KEYS:
-            self._keys = {}
-        until = monotonic() + self._SECONDS
-        self._keys.update({one: (until, key) for one, key in list(keys.items())[: self._KEYS]})
-
-    def drop(self, subject: str) -> None:
-        self._keys.pop(subject, None)
+    asked: dict[str, ConsentRecord]
+    verdicts: dict[str, Verdict]
+    renews: dict[str, str]
+    by: Actor | None
+    seconds: int
+    scopes: dict[Pairs, int]
 
 
-# --- What may be recorded -------------------------------------------------------------------------
-
-_NOT_TEXT: Final = (bytes, bytearray, memoryview, date, datetime, time, timedelta, Decimal, UUID)
-"""Types that a JSON encoder would silently turn into text."""
-
-
-def _checked(raw: ConsentRecord) -> ConsentRecord:
-    """The record with every type checked (a constructor checks none), in canonical text; or GUARD-CONSENT."""
-    typed = _typed(raw)
-    if typed is None:  # raised here, so that the error, which may quote the record, is not even its context
-        raise Refused.own("GUARD-CONSENT", "A part is missing, unknown or of a wrong type.")
-    record, text = typed
-    subject_key(record.subject)
-    one = record.consent
-    for name in (record.recorder, one.id, *one.purposes, *one.operations, *one.categories, one.basis):
-        _name(name)
-    if one.recipient is not None:
-        _name(one.recipient)
-        if one.recipient == EVERY:
-            raise Refused.own("GUARD-CONSENT", "A recipient is one organisation.")
-    if not one.purposes or len(set(one.purposes)) != len(one.purposes):
-        raise Refused.own("GUARD-CONSENT", "It names no purpose, or one twice.")
-    if not unicodedata.is_normalized("NFC", text):
-        raise Refused.own("GUARD-CONSENT", "A text is not in Unicode NFC.")
-    times = (one.granted_at, one.expires_at or 0, (one.notice.shown_at or 0) if one.notice else 0)
-    if not all(0 <= moment < _FAR for moment in times):
-        raise Refused.own("GUARD-CONSENT", "A time is not in UTC seconds.")
-    if record.evidence is not None and not _DIGEST.fullmatch(record.evidence):
-        raise Refused.own("GUARD-CONSENT", "The evidence is not a digest such as sha256:….")
-    if one.assurance != "asserted" and record.evidence is None:
-        raise Refused.own("GUARD-CONSENT", "An observed or proved consent carries the digest of its evidence.")
-    return record
+def _by(raw: ConsentRecord, by: Actor | None) -> ConsentRecord:
+    if by is None or not isinstance(raw, ConsentRecord):
+        return raw
+    return msgspec.structs.replace(raw, recorder=by.id)
 
 
-def _typed(raw: ConsentRecord) -> tuple[ConsentRecord, str] | None:
-    """The record with its types checked, and its canonical JSON."""
-    with suppress(msgspec.MsgspecError, TypeError, ValueError, OverflowError):
-        record = msgspec.convert(msgspec.to_builtins(raw, builtin_types=_NOT_TEXT), ConsentRecord)
-        return record, canonical(record).decode()
-    return None
-
-
-def _name(text: str) -> None:
-    """Names are compared byte by byte, so they have one spelling, that of a subject key."""
-    try:
-        subject_key(text)
-    except Refused:
-        raise Refused.own("GUARD-CONSENT", "A name is empty, too long, or not canonical text.") from None
-
-
-def _narrowed(verdict: Verdict, asked: Consent) -> Verdict:
-    """The verdict, once it is sure that it does not go beyond the consent; a denial comes out bare."""
-    if not verdict.valid:
-        return Verdict(id=verdict.id, valid=False, reasons=verdict.reasons)
-    pairs = _pairs(verdict.scopes)
-    given = {(operation, category) for operation in asked.operations for category in asked.categories}
-    end = verdict.valid_until
-    if end is None or not pairs or not pairs <= given:
-        raise Refused.own("GUARD-VERDICT")
-    if asked.expires_at is not None:
-        end = min(end, asked.expires_at)
-    if not asked.granted_at < end < _FAR:
-        raise Refused.own("GUARD-VERDICT")
-    return msgspec.structs.replace(verdict, scopes=normal_scopes(verdict.scopes), valid_until=end)
-
-
-def _pairs(scopes: Iterable[Scope]) -> Pairs:
-    return frozenset(
-        (operation, category) for one in scopes for operation in one.operations for category in one.categories
-    )
-
-
-# --- Rows -----------------------------------------------------------------------------------------
-
-
-def _consent_row(record: ConsentRecord, verdict: Verdict, judged: str, seconds: int) -> dict[str, Any]:
-    return {
-        "consent_id": record.consent.id,
-        "subject": record.subject,
-        "record": canonical(record.consent).decode(),
-        "recorder": record.recorder,
-        "evidence": record.evidence,
-        "valid": int(verdict.valid),
-        "verdict": canonical(verdict).decode(),
-        "judged": judged,
-        "recorded_at": seconds,
-        "withdrawn_at": None,
-    }
-
-
-def _grant_rows(record: ConsentRecord, verdict: Verdict, number: int, judged: str) -> list[dict[str, Any]]:
-    one = record.consent
-    return [
-        {
-            "consent_id": one.id,
-            "subject": record.subject,
-            "purpose": purpose,
-            "recipient": one.recipient or "",
-            "scope": number,
-            "basis": one.basis,
-            "separate": int(one.separate),
-            "written": int(one.written),
-            "assurance": ASSURANCE.index(one.assurance),
-            "recorder": record.recorder,
-            "valid_from": one.granted_at,
-            "valid_until": verdict.valid_until,
-            "withdrawn_at": None,
-            "judged": judged,
-            "evidence": record.evidence,
-        }
-        for purpose in one.purposes
-    ]
-
-
-def _known(connection: Connection, asked: Mapping[str, ConsentRecord]) -> dict[str, Verdict]:
-    """The verdicts of those records that the ledger holds already; another record under a known id is refused."""
-    known: dict[str, Verdict] = {}
-    for part in _chunks(asked):
-        for row in connection.execute(select(consent).where(consent.c.consent_id.in_(part))):
-            record = asked[row.consent_id]
-            old = msgspec.structs.replace(_record(row), consent=_at(_record(row).consent, record.consent))
-            if old != record:
-                raise Refused.own("GUARD-CONSENT", "The ledger holds another record under this consent id.")
-            known[row.consent_id] = msgspec.json.decode(row.verdict, type=Verdict)
-    return known
-
-
-def _at(old: Consent, new: Consent) -> Consent:
-    """The old record with the new time of judging, which is no part of what the person agreed to."""
-    return msgspec.structs.replace(old, time=new.time)
-
-
-def _record(row: Any) -> ConsentRecord:
-    return ConsentRecord(
-        consent=msgspec.json.decode(row.record, type=Consent),
-        subject=row.subject,
-        recorder=row.recorder,
-        evidence=row.evidence,
-    )
-
-
-def _scope(connection: Connection, pairs: Pairs, scopes: dict[Pairs, int]) -> int:
-    """The number of the scope of exactly these pairs, made if need be. `scopes` learns what it read."""
-    if pairs in scopes:
-        return scopes[pairs]
-    found: dict[int, set[tuple[str, str]]] = {}
-    for row in connection.execute(select(scope)):
-        found.setdefault(row.scope, set()).add((row.operation, row.category))
-    scopes.update({frozenset(of): number for number, of in found.items()})
-    if pairs not in scopes:
-        scopes[pairs] = max(found, default=0) + 1
-        rows = [{"scope": scopes[pairs], "operation": one, "category": other} for one, other in sorted(pairs)]
-        connection.execute(insert(scope), rows)
-    return scopes[pairs]
-
-
-Withdrawals: TypeAlias = Mapping[str, Sequence[tuple[str, str, int]]]
-"""Subject to purpose ('' all), recipient ('*' all) and the moment up to which older consents are void."""
-
-
-def _withdrawals(connection: Connection, subjects: Iterable[str]) -> Withdrawals:
-    """What each of these persons withdrew.
-
-    A withdrawal reaches to the moment at which it was made known, even if it says it is older: what was agreed
-    before anyone could know of it is not what the person wants now.
-    """
-    found: dict[str, list[tuple[str, str, int]]] = {}
-    for part in _chunks(subjects):
-        for row in connection.execute(select(withdrawal).where(withdrawal.c.subject.in_(part))):
-            found.setdefault(row.subject, []).append((row.purpose, row.recipient, max(row.at, row.recorded_at)))
-    return found
-
-
-def _withdrawn(record: ConsentRecord, withdrawals: Withdrawals) -> int:
-    """The moment up to which consents like this one are withdrawn; -1 if none is."""
-    purposes = {"", *record.consent.purposes}
-    recipients = {EVERY, record.consent.recipient or ""}
-    moments = (
-        moment
-        for purpose, recipient, moment in withdrawals.get(record.subject, ())
-        if purpose in purposes and recipient in recipients
-    )
-    return max(moments, default=-1)
-
-
-def _kept(connection: Connection, subject: str) -> tuple[Kept, ...]:
-    live: dict[str, dict[str, None]] = {}  # once each, though several rules may have judged it
-    for row in connection.execute(
-        select(grant.c.consent_id, grant.c.purpose)
-        .where(grant.c.subject == subject, grant.c.withdrawn_at.is_(None))
-        .order_by(grant.c.grant_id)
-    ):
-        live.setdefault(row.consent_id, {})[row.purpose] = None
-    return tuple(
-        Kept(
-            seq=row.seq,
-            record=_record(row),
-            verdict=msgspec.json.decode(row.verdict, type=Verdict),
-            judged=row.judged,
-            recorded_at=row.recorded_at,
-            withdrawn_at=row.withdrawn_at,
-            purposes=tuple(live.get(row.consent_id, ())),
-        )
-        for row in connection.execute(select(consent).where(consent.c.subject == subject).order_by(consent.c.seq))
-    )
+def _void(consent_id: str, rule: str) -> Verdict:
+    return Verdict(id=consent_id, valid=False, reasons=(Reason(rule=rule),))
 
 
 def _meta(connection: Connection) -> dict[str, str]:
@@ -741,16 +506,12 @@ def _meta(connection: Connection) -> dict[str, str]:
 
 
 def _begin(connection: Connection) -> None:
-    """What a new ledger knows of itself."""
+    """What a new ledger knows of itself, and new tables of an old one of what was there before."""
     if not _meta(connection):
         values = {"format": FORMAT, "instance": secrets.token_hex(16), "sequence": "0"}
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
-    if connection.execute(select(withdrawal).limit(1)).first() is None:
-        # The table is new: what was withdrawn before it was made must be found there too.
-        ended = grant.c.withdrawn_at
-        old = select(grant.c.subject, grant.c.purpose, grant.c.recipient, ended, ended).where(ended.is_not(None))
-        names = ["subject", "purpose", "recipient", "at", "recorded_at"]
-        connection.execute(insert(withdrawal).from_select(names, old))
+    withdrawals.adopt(connection)
+    notices.adopt(connection)
 
 
 def _instance(connection: Connection) -> str:
@@ -758,27 +519,3 @@ def _instance(connection: Connection) -> str:
     if values.get("format") != FORMAT:
         raise Refused.own("GUARD-LEDGER", "The ledger is of another format than this version of guard writes.")
     return values["instance"]
-
-
-def _keys(connection: Connection, subjects: Sequence[str]) -> dict[str, bytes]:
-    keys: dict[str, bytes] = {}
-    for part in _chunks(subjects):
-        for row in connection.execute(select(person).where(person.c.subject.in_(part))):
-            if len(row.key) != 32:
-                raise Refused.own("GUARD-LEDGER", "A person key is damaged.")
-            keys[row.subject] = row.key
-    return keys
-
-
-def _make_keys(connection: Connection, subjects: Sequence[str]) -> dict[str, bytes]:
-    keys = _keys(connection, subjects)  # another process may have made them meanwhile
-    made = {one: secrets.token_bytes(32) for one in subjects if one not in keys}
-    if made:
-        connection.execute(insert(person), [{"subject": one, "key": key} for one, key in made.items()])
-    return keys | made
-
-
-def _chunks(values: Iterable[V], size: int = _CHUNK) -> Iterator[list[V]]:
-    """The values in runs of at most `size`."""
-    listed = list(values)
-    return (listed[start : start + size] for start in range(0, len(listed), size))

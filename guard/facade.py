@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
@@ -14,6 +14,7 @@ from guard.config import Settings
 from guard.consent import Ledger
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Reason, Recipient, Remedy
+from guard.person_keys import PersonKeys
 from guard.register.entry import Draft
 from guard.register.register import Register
 from guard.register.seal import KeyFile
@@ -61,24 +62,25 @@ class Guard:
     @classmethod
     def open(cls, settings: Settings, *, now: clock.Clock = clock.system) -> Guard:
         """A guard from settings that were read already."""
-        release = load(settings)
         steady = clock.Steady(now)
-        try:
-            # Each needs the other: the register the keys of persons, the ledger the register's entries.
-            opened: list[Register] = []
+        with ExitStack() as undo:
+            release = load(settings)
+            undo.callback(release.close)
+            persons = PersonKeys.open(settings)
+            undo.callback(persons.close)
+            register = Register.open(settings, persons.keys, now=steady.recent)
+            undo.callback(register.close)
             ledger = Ledger.open(
                 settings,
                 release.decider,
+                persons=persons,
                 now=steady,
-                append=lambda draft: opened[0].append(draft),  # noqa: PLW0108 -- not there yet
+                append=register.append,
                 messages=release.messages,
             )
-            register = Register.open(settings, ledger, now=steady.recent)
-            opened.append(register)
+            undo.callback(ledger.close)
             ledger.rejudge()
-        except BaseException:
-            release.close()
-            raise
+            undo.pop_all()
         return cls(release, settings=settings, ledger=ledger, register=register, now=steady)
 
     def __enter__(self) -> Self:

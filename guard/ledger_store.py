@@ -10,7 +10,7 @@ import importlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -185,3 +185,13 @@ def _backend(url: URL) -> Backend:
     module: Any = importlib.import_module(name)  # the other's is not loaded
     backend: Backend = module.BACKEND
     return backend
+
+
+_CHUNK: Final = 500
+"""Values in one IN list; SQLite bounds the parameters of a statement."""
+
+
+def chunks(values: Iterable[V], size: int = _CHUNK) -> Iterator[list[V]]:
+    """The values in runs of at most `size`."""
+    listed = list(values)
+    return (listed[start : start + size] for start in range(0, len(listed), size))

@@ -15,9 +15,6 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 FORMAT: Final = "1"
 """The version of this layout, kept in `guard_meta`; a ledger of another format is refused."""
 
-EVERY: Final = "*"
-"""The recipient of a withdrawal that is meant for all of them."""
-
 _TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 _LONG: Final = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on both: times reach beyond 2038, and numbers are never given out twice."""
@@ -102,6 +99,24 @@ withdrawal: Final = Table(
 """Every withdrawal, whether it ended a grant or not: an older consent that arrives later must find it.
 Rows are never deleted. `at` is when the person withdrew, `recorded_at` when that was made known here; consents
 given up to the later of the two are void. `purpose` '' and `recipient` '*' stand for all."""
+
+notice: Final = Table(
+    "guard_notice",
+    metadata,
+    Column("notice_id", _TEXT, primary_key=True, nullable=False),
+    Column("version", _TEXT, primary_key=True, nullable=False),
+    Column("digest", _TEXT, nullable=False),
+    Column("recorded_at", _LONG, nullable=False),
+)
+"""What each version of a notice said, by its digest; a row never changes."""
+
+renewal: Final = Table(
+    "guard_renewal",
+    metadata,
+    Column("consent_id", _TEXT, primary_key=True, nullable=False),
+    Column("renews", _TEXT, nullable=False, unique=True),
+)
+"""Which consent took the place of which."""
 
 review: Final = Table(
     "guard_review",

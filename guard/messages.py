@@ -200,6 +200,10 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         "GUARD-CONSENT-WITHDRAWN": _own(
             "The person withdrew after this consent was given.", "本人在作出该同意之后已经撤回。"
         ),
+        "GUARD-NOTICE": _own(
+            "This version of the notice is known to say something else.", "该版本告知书的内容与已登记的不一致。"
+        ),
+        "GUARD-RENEWAL": _own("This is no renewal of that consent.", "该记录不构成对原同意的续期。"),
         "GUARD-VERDICT": _own("The policy's verdict goes beyond the consent.", "策略的裁定超出了同意的范围。"),
         "GUARD-REGISTER-KEY": _own("The key of the register cannot be used.", "登记簿的密钥不可用。"),
         "GUARD-SUBJECT": _own("This is not a valid subject key.", "主体标识无效。"),

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from ledger_places import Place
 
 from guard.clock import stamp
-from guard.consent import ConsentRecord, Ledger
+from guard.consent import Ledger
+from guard.consent_record import ConsentRecord
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.model import Actor, Consent, Notice, Reason, Scope, Verdict
+from guard.person_keys import PersonKeys
 from guard.register.persons import concerns
 from guard.register.register import Register
 from guard.register.seal import KeyFile, unseal
@@ -403,7 +405,7 @@ def test_the_sequence_moves_with_every_change_and_no_other(ledger, place, now):
     ledger.withdraw("c-1")  # it is kept, though it ends nothing
     ledger.record(record())
     ledger.list("p-1")
-    ledger.person_key("p-9")
+    ledger.persons.key("p-9")
     with Ledger(place.url, judge=judge, judged="", zone=ZONE, now=now) as other:
         assert other.sequence() == ledger.sequence() == 5
 
@@ -416,7 +418,7 @@ def register(tmp_path: Path):
     opened: list[Ledger] = []
 
     def keys(subjects: Sequence[str]) -> Mapping[str, bytes]:
-        return opened[0].person_keys(subjects)
+        return opened[0].persons.keys(subjects)
 
     with Register(
         tmp_path / "register",
@@ -432,7 +434,7 @@ def register(tmp_path: Path):
 @pytest.fixture(params=["one database", "keys apart"])
 def registered(place: Place, tmp_path: Path, register, request):
     """A ledger whose changes are registered."""
-    persons = f"sqlite:///{tmp_path / 'persons.db'}" if request.param == "keys apart" else None
+    persons = PersonKeys(f"sqlite:///{tmp_path / 'persons.db'}") if request.param == "keys apart" else None
     with Ledger(
         place.url,
         judge=judge,
@@ -464,7 +466,7 @@ def test_what_is_recorded_and_withdrawn_is_registered_once_a_call(registered, re
         ("consent", "c-4", 1, "service", "web"),
     ]
     assert [one.decision.rules if one.decision else None for one in entries] == [None, None, None, None, ("PI-06",)]
-    keys = registered.known_keys(["p-1001", "p-1002", "p-1003", "p-1009", "web", "guard-ledger", "o-7"])
+    keys = registered.persons.known(["p-1001", "p-1002", "p-1003", "p-1009", "web", "guard-ledger", "o-7"])
     assert set(keys) == {"p-1001", "p-1002", "p-1003", "p-1009"}  # no actor became a person
     assert [sorted(who for who, key in keys.items() if concerns(one, who, key)) for one in entries] == [
         ["p-1001"],
@@ -497,13 +499,13 @@ def test_judging_again_is_registered_as_the_ledgers_own_act_and_lists_each_purpo
         ("consent", "web", 1),
         ("consent", "guard-ledger", 1),
     ]
-    assert registered.known_keys(["guard-ledger"]) == {}
+    assert registered.persons.known(["guard-ledger"]) == {}
 
 
 def test_a_person_who_records_or_withdraws_is_no_name_in_the_register(registered, register):
     registered.record(record(recorder="p-1001"))
     registered.withdraw("c-1", by=Actor(id="p-1001"))
-    key = registered.person_key("p-1001")
+    key = registered.persons.key("p-1001")
     for entry in register.entries():
         assert entry.actor.id is None
         assert concerns(entry, "p-1001", key)
@@ -666,8 +668,8 @@ def test_invalid_subject_keys_are_refused(ledger, subject):
         lambda: ledger.record(record(subject=subject)),
         lambda: ledger.list(subject),
         lambda: ledger.withdraw_subject(subject),
-        lambda: ledger.person_key(subject),
-        lambda: ledger.forget(subject),
+        lambda: ledger.persons.key(subject),
+        lambda: ledger.persons.forget(subject),
     ):
         with pytest.raises(Refused) as refused:
             call()
@@ -747,7 +749,7 @@ from guard.consent import Ledger
 with Ledger(sys.argv[1], judge=judge, judged="sha256:rules", zone=ZONE, wait=20) as ledger:
     for i in range(int(sys.argv[3])):
         ledger.record(record(f"{sys.argv[2]}-{i}", f"p-{i}"))
-    print(ledger.instance, ledger.person_key("p-0").hex())
+    print(ledger.instance, ledger.persons.key("p-0").hex())
 """
 
 
@@ -860,48 +862,48 @@ def test_every_ledger_has_an_instance_of_its_own_that_stays(places, now):
 
 def test_person_keys_are_random_stable_and_many(ledger, place, now):
     subjects = [f"p-{i}" for i in range(1_200)]
-    keys = ledger.person_keys(subjects)
+    keys = ledger.persons.keys(subjects)
     assert len(set(keys.values())) == 1_200
     assert {len(key) for key in keys.values()} == {32}
     with Ledger(place.url, judge=judge, judged="", zone=ZONE, now=now) as other:
-        assert other.person_keys(subjects) == keys
-    assert ledger.person_keys(()) == {}
+        assert other.persons.keys(subjects) == keys
+    assert ledger.persons.keys(()) == {}
 
 
 def test_a_damaged_person_key_is_refused(ledger, place):
     place.run(f"INSERT INTO guard_person VALUES ('p-1', {'x' if place.kind == 'sqlite' else 'bytea '}'00')")
     with pytest.raises(Refused, match="damaged"):
-        ledger.person_key("p-1")
+        ledger.persons.key("p-1")
 
 
 def test_a_key_is_remembered_only_until_the_person_is_forgotten_and_never_long(ledger, place, now, monkeypatch):
-    import guard.consent as module
+    import guard.person_keys as module
 
-    first = ledger.person_key("p-1")
+    first = ledger.persons.key("p-1")
     with Ledger(place.url, judge=judge, judged="", zone=ZONE, now=now) as other:
-        assert other.forget("p-1")
-    assert ledger.person_key("p-1") == first  # this process has not heard of it yet
+        assert other.persons.forget("p-1")
+    assert ledger.persons.key("p-1") == first  # this process has not heard of it yet
     later = module.monotonic() + 61
     monkeypatch.setattr(module, "monotonic", lambda: later)
-    second = ledger.person_key("p-1")
+    second = ledger.persons.key("p-1")
     assert second != first
-    assert ledger.forget("p-1")
-    assert ledger.person_key("p-1") not in {first, second}
+    assert ledger.persons.forget("p-1")
+    assert ledger.persons.key("p-1") not in {first, second}
 
 
 def test_remembering_keys_is_bounded(ledger):
-    ledger.person_keys(f"p-{i}" for i in range(10_500))
-    ledger.person_keys(f"q-{i}" for i in range(400))
-    assert len(ledger._remembered._keys) <= 10_000
+    ledger.persons.keys(f"p-{i}" for i in range(10_500))
+    ledger.persons.keys(f"q-{i}" for i in range(400))
+    assert len(ledger.persons._remembered._keys) <= 10_000
 
 
 def test_keys_that_another_process_made_meanwhile_are_taken(ledger):
-    import guard.consent as module
+    import guard.person_keys as module
 
-    key = ledger.person_key("p-1")
-    made = ledger._persons.write(lambda connection: module._make_keys(connection, ["p-1", "p-2"]))
+    key = ledger.persons.key("p-1")
+    made = ledger.persons._store.write(lambda connection: module._make(connection, ["p-1", "p-2"]))
     assert made["p-1"] == key
-    assert ledger.person_key("p-2") == made["p-2"]
+    assert ledger.persons.key("p-2") == made["p-2"]
 
 
 def test_a_child_forked_while_another_thread_writes_is_not_held_up_and_shares_no_connection(ledger):

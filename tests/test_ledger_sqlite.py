@@ -11,6 +11,7 @@ from test_consent import ZONE, Clock, judge, record
 
 from guard.consent import Ledger
 from guard.errors import Refused
+from guard.person_keys import PersonKeys
 
 
 @pytest.fixture
@@ -28,7 +29,11 @@ def test_recording_while_the_program_holds_the_database_is_refused_at_once(path,
         ledger.record(record("c-0", subject="p-0"))
         program = sqlite3.connect(path, isolation_level=None)
         program.execute("BEGIN IMMEDIATE")
-        for call in (lambda: ledger.record(record()), lambda: ledger.withdraw("c-0"), lambda: ledger.person_key("p-7")):
+        for call in (
+            lambda: ledger.record(record()),
+            lambda: ledger.withdraw("c-0"),
+            lambda: ledger.persons.key("p-7"),
+        ):
             with pytest.raises(Refused) as refused:
                 call()
             assert refused.value.rules == ("GUARD-LEDGER",)
@@ -69,11 +74,11 @@ def test_the_journal_mode_is_left_as_it_is(path, now, mode):
 
 
 def test_person_keys_in_a_database_of_their_own_can_be_made_while_the_program_holds_the_ledgers(path, tmp_path, now):
-    persons = f"sqlite:///{tmp_path / 'persons.db'}"
+    persons = PersonKeys(f"sqlite:///{tmp_path / 'persons.db'}")
     with Ledger(f"sqlite:///{path}", judge=judge, judged="", zone=ZONE, now=now, wait=0.05, persons=persons) as ledger:
         program = sqlite3.connect(path, isolation_level=None)
         program.execute("BEGIN EXCLUSIVE")
-        assert len(ledger.person_key("p-7")) == 32
+        assert len(ledger.persons.key("p-7")) == 32
         with pytest.raises(Refused):
             ledger.sequence()
         program.close()

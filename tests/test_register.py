@@ -204,17 +204,17 @@ def test_two_entries_about_one_person_cannot_be_told_to_be_so(register):
 
 def test_forgetting_a_person_leaves_entries_that_lead_to_nobody(tmp_path, directory, sealer):
     ledger = Ledger(f"sqlite:///{tmp_path / 'bank.db'}", judge=lambda _: (), judged="", zone="Asia/Shanghai")
-    with ledger, Register(directory, holder="bank", keys=ledger.person_keys, sealer=sealer) as register:
+    with ledger, Register(directory, holder="bank", keys=ledger.persons.keys, sealer=sealer) as register:
         register.append(draft())
-        old = ledger.person_key("p-1001")
+        old = ledger.persons.key("p-1001")
         assert old in (tmp_path / "bank.db").read_bytes()
         assert concerns(next(register.entries()), "p-1001", old)
         before = written(directory)
-        assert ledger.forget("p-1001")
-        assert not ledger.forget("p-1001")
+        assert ledger.persons.forget("p-1001")
+        assert not ledger.persons.forget("p-1001")
         assert old not in (tmp_path / "bank.db").read_bytes()  # overwritten, not only unlinked
-        assert dict(ledger.known_keys(("p-1001",))) == {}
-        assert not concerns(next(register.entries()), "p-1001", ledger.person_key("p-1001"))
+        assert dict(ledger.persons.known(("p-1001",))) == {}
+        assert not concerns(next(register.entries()), "p-1001", ledger.persons.key("p-1001"))
         assert written(directory) == before
         assert register.verify().ok
 

@@ -142,7 +142,7 @@ def test_two_hundred_kills_under_load_lose_no_released_row(bank: Bank) -> None:
     customers = bank.readable()
     assert len(customers) > 50
     choose = random.Random(9)
-    keys = bank.guard.consents.person_keys(map(str, customers))
+    keys = bank.guard.consents.persons.keys(map(str, customers))
     released = torn = 0
     for _ in range(KILLS):
         told = killed(bank, customers, choose.randint(1, 12))
@@ -226,7 +226,7 @@ class Auditor:
         (folder / "register.key").chmod(0o600)
         self.directory = folder / "register"
         self.sealer = KeyFile(folder / "register.key")
-        self.keys = dict(bank.guard.consents.known_keys(str(one) for one in range(1001, 2001)))
+        self.keys = dict(bank.guard.consents.persons.known(str(one) for one in range(1001, 2001)))
 
     def reads(self) -> list[Entry]:
         return [entry for entry in reader.entries(self.directory) if entry.kind == "read" and entry.rows]

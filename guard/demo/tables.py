@@ -18,7 +18,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from guard import clock
-from guard.consent import ConsentRecord, Ledger
+from guard.consent import Ledger
+from guard.consent_record import ConsentRecord
 from guard.errors import Misuse
 from guard.model import Consent, Notice
 

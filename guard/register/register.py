@@ -26,7 +26,6 @@ from guard.register.verify import Report, verify
 
 if TYPE_CHECKING:
     from guard.config import Settings
-    from guard.consent import Ledger
 
 
 class Register:
@@ -56,12 +55,12 @@ class Register:
         _OPEN.add(self)
 
     @classmethod
-    def open(cls, settings: Settings, ledger: Ledger, *, now: clock.Clock = clock.system) -> Self:
+    def open(cls, settings: Settings, keys: Keys, *, now: clock.Clock = clock.system) -> Self:
         """The register that the settings name."""
         return cls(
             settings.register_.directory,
             holder=settings.holder,
-            keys=ledger.person_keys,
+            keys=keys,
             sealer=KeyFile(settings.register_.key_file),
             itemise=settings.limits.itemise,
             wait=settings.limits.register_wait,

@@ -88,10 +88,10 @@ def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         where = Path(folder)
         ledger = Ledger(f"sqlite:///{where / 'bank.db'}", judge=lambda _: (), judged="", zone="Asia/Shanghai")
-        key = ledger.person_key("p-1001")
+        key = ledger.persons.key("p-1001")
         sealer = KeyFile(where / "register.key")
         constant = Register(where / "r1", holder="bank", keys=lambda of: dict.fromkeys(of, key), sealer=sealer)
-        stored = Register(where / "r2", holder="bank", keys=ledger.person_keys, sealer=sealer)
+        stored = Register(where / "r2", holder="bank", keys=ledger.persons.keys, sealer=sealer)
         bare = Log(where / "r3", wait=5.0)
         line = constant._scribe.line(DRAFT, constant.shard)(7) + b"\n"
         print(f"entry of {len(line)} bytes; {seconds} s each; appends a second")

@@ -7,7 +7,7 @@ from typing import Any, assert_type
 
 import guard_dbapi
 from guard import Actor, Declared, Guard, Outcome, Recipient, Refused, Verdict
-from guard.consent import ConsentRecord
+from guard.consent_record import ConsentRecord
 
 
 def use(record: ConsentRecord) -> None:

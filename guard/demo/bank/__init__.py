@@ -10,7 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from guard.consent import ConsentRecord, Ledger
+from guard.consent import Ledger
+from guard.consent_record import ConsentRecord
 from guard.demo import tables
 
 HERE: Final = Path(__file__).parent
