@@ -64,9 +64,18 @@ class FieldEntry(Strict):
     type: FieldType = "text"
 
 
-class Source(Strict):
-    """A source that holds personal data."""
+def _columns(raw: object) -> object:
+    return (raw,) if isinstance(raw, str) else raw
 
+
+class Source(Strict):
+    """A source that holds personal data.
+
+    `key` is the primary key, one column or several: by it and by the subjects a write may name a row whether it is
+    permitted or not, and be refused for it.
+    """
+
+    key: Annotated[tuple[Name, ...], BeforeValidator(_columns)] = ()
     subjects: FrozenMap[Name, Annotated[Subject, BeforeValidator(_subject)]] = Field(min_length=1)
     relations: FrozenMap[Name, Relation] = Field(default_factory=dict, validate_default=True)
     facts: FrozenMap[Name, Name] = Field(default_factory=dict, validate_default=True)
@@ -74,8 +83,13 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Source:
-        _raise([*self._subject_findings(), *self._fact_findings(), *_one_case(self.fields)])
+        _raise([*self._key_findings(), *self._subject_findings(), *self._fact_findings(), *_one_case(self.fields)])
         return self
+
+    def _key_findings(self) -> Iterator[Finding]:
+        for column in self.key:
+            if column not in self.fields:
+                yield Finding(("key",), f"key names {column}, which is not among the fields", _ONE_OF_FIELDS)
 
     def _subject_findings(self) -> Iterator[Finding]:
         for position, (name, subject) in enumerate(self.subjects.items()):

@@ -47,8 +47,6 @@ ALIAS: Final = "guard_field"
 
 _FIELD: Final = re.compile(rf'"{ALIAS}"\.("(?:[^"]|"")+")')
 _KINDS: Final[Mapping[type[exp.Expr], Kind]] = {exp.Insert: "insert", exp.Update: "update", exp.Delete: "delete"}
-_KEYS: Final = "pseudonym"
-"""The category of keys, by which a row may be named whether it is permitted or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +211,7 @@ class _Settling:
         if where is None or not isinstance(entry, Source):
             return []
         keys = {column for column, _ in self._table.subjects(entry)}
-        keys |= {name for name, field in entry.fields.items() if field.category == _KEYS}
+        keys |= set(entry.key)
         found: list[exp.Expr] = []
         stack = [where]
         while stack:
@@ -333,6 +331,8 @@ class Change:
             else frozenset()
         )
         where = _treated(made.where, shown)
+        # Who acts for one person names rows of this person: what becomes of others is nobody's question.
+        about = guarding[0].sql if declared and guarding else forms.constant(holds=True)
         of = f"{made.table.sql} AS {ROW}"
         match made.kind:
             case "insert":
@@ -341,12 +341,12 @@ class Change:
                 names = ", ".join(name_of(field) for field in fields)
                 text = f"INSERT INTO {of} ({names}) VALUES {rows} RETURNING {returned}"
             case "update":
-                before = self._rows_before(of, answer, allowed, where, shown)
+                before = self._rows_before(of, answer, allowed, where, (about, _treated(made.keys, shown)))
                 values = [_treated(one, shown) for one in self._kept_of(made.values[0], fields)]
                 sets = ", ".join(f"{name_of(field)} = {value}" for field, value in zip(fields, values, strict=True))
                 text = f"UPDATE {of} SET {sets} WHERE ({where}) AND ({allowed}) RETURNING {returned}"
             case _:
-                before = self._rows_before(of, answer, allowed, where, shown)
+                before = self._rows_before(of, answer, allowed, where, (about, _treated(made.keys, shown)))
                 text = f"DELETE FROM {of} WHERE ({where}) AND ({allowed}) RETURNING {returned}"
         # What the table itself is asked for: UPDATE and DELETE find its rows, all return from it.
         reads |= {(made.table.schema, made.table.name, field) for field in ("", *self._columns_read())}
@@ -371,9 +371,10 @@ class Change:
     def _kept_of(self, row: tuple[str, ...], fields: tuple[str, ...]) -> list[str]:
         return [value for field, value in zip(self._settled.fields, row, strict=True) if field in fields]
 
-    def _rows_before(self, of: str, answer: str, allowed: str, where: str, shown: Mapping[str, Part]) -> str:
-        keys = _treated(self._settled.keys, shown)
-        return f"SELECT {answer} FROM {of} WHERE ({keys}) AND (({where}) OR ({allowed}) IS NOT TRUE)"
+    def _rows_before(self, of: str, answer: str, allowed: str, where: str, named: Sequence[str]) -> str:
+        """`named`: what has to hold of every row that it names, permitted or not."""
+        asked = " AND ".join(f"({one})" for one in named)
+        return f"SELECT {answer} FROM {of} WHERE {asked} AND (({where}) OR ({allowed}) IS NOT TRUE)"
 
     def _rows_to_come(self, template: Template | None) -> str:
         """The persons whom the rows of an INSERT name; whether the rows are permitted shows once they are there."""
