@@ -1,4 +1,4 @@
-"""`guard consent`: record, list and withdraw consents, and let the present rules judge them again."""
+"""`guard consent`: record, renew, list and withdraw consents, and let the present rules judge them again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from guard.consent_record import ConsentRecord
 from guard.errors import Misuse
 from guard.facade import Guard
 from guard.grants import Kept
+from guard.model import Verdict
 
 app = typer.Typer(help="The consent ledger.", no_args_is_help=True)
 
@@ -37,20 +38,43 @@ def record(
     json: show.Json = False,
 ) -> int:
     """Records one consent; exit 3 with the reasons if the policies find it void (it is kept as void)."""
+    made = _read(file)
+    with _opened(config) as guard:
+        verdict = guard.consents.record(made)
+    _tell(verdict, json=json)
+    return 0
+
+
+@app.command()
+def renew(
+    consent_id: Annotated[str, typer.Argument(help="The consent that it takes the place of.")],
+    file: Annotated[Path, typer.Argument(help="JSON: {consent, subject, recorder, evidence}.")],
+    config: Config = Path("guard.yaml"),
+    json: show.Json = False,
+) -> int:
+    """Records a consent in the place of an older one: a fresh act of the person's, for no more than the old one."""
+    made = _read(file)
+    with _opened(config) as guard:
+        verdict = guard.consents.renew(consent_id, made)
+    _tell(verdict, json=json)
+    return 0
+
+
+def _read(file: Path) -> ConsentRecord:
     try:
-        made = msgspec.convert(wire.strict_json(file.read_bytes()), ConsentRecord)
+        return msgspec.convert(wire.strict_json(file.read_bytes()), ConsentRecord)
     except OSError as error:
         raise Misuse(f"{file} cannot be read: {error.strerror}.") from None
     except (wire.NotStrict, msgspec.ValidationError) as error:
         raise Misuse(f"{file} is no consent record: {error}.") from None
-    with _opened(config) as guard:
-        verdict = guard.consents.record(made)
+
+
+def _tell(verdict: Verdict, *, json: bool) -> None:
     if json:
         show.json_line({"verdict": verdict})
     else:
         covered = "; ".join(f"{', '.join(one.operations)}: {', '.join(one.categories)}" for one in verdict.scopes)
         show.out.print(show.plain(f"valid until {verdict.valid_until} for {covered}"), style="green")
-    return 0
 
 
 @app.command("list")
@@ -79,6 +103,8 @@ def _state(one: Kept) -> str:
         return f"void ({', '.join(reason.rule for reason in one.verdict.reasons)})"
     if one.withdrawn_at is not None:
         return f"withdrawn at {one.withdrawn_at}"
+    if one.renewed_by is not None:
+        return f"renewed by {one.renewed_by}"
     return f"until {one.verdict.valid_until}"
 
 
@@ -101,4 +127,19 @@ def withdraw(
         show.json_line({"ended": ended})
     else:
         show.out.print(f"{ended} grants ended")
+    return 0
+
+
+@app.command()
+def judge(config: Config = Path("guard.yaml"), json: show.Json = False) -> int:
+    """Lets the present rules judge all that was recorded: once after a change of policy, before programs start.
+
+    A program that starts does the same, and waits while another one does.
+    """
+    with _opened(config) as guard:
+        judged = guard.release.decider.judged
+    if json:
+        show.json_line({"judged": judged})
+    else:
+        show.out.print(show.plain(f"all consents are judged by the rules {judged[:19]}"))
     return 0
