@@ -174,6 +174,9 @@ def test_everything_on_the_lists_was_run() -> None:
         "SELECT 1 INTERSECT SELECT 2",
         "SELECT 1 EXCEPT SELECT 2",
         "SELECT sum(principal) OVER (ORDER BY loan_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM loan",
+        "INSERT INTO customer (customer_id, full_name) VALUES (1, 'x')",
+        "UPDATE customer SET full_name = 'x' WHERE customer_id = 1",
+        "DELETE FROM customer WHERE customer_id = 1",
     )
     for sql in (whole, aggregates, *queries, *(f"SELECT {one}" for one in EXPRESSIONS)):
         seen |= {type(node) for node in read(sql, SITE.world, longest=9_999).tree.walk()}

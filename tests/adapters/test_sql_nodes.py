@@ -26,7 +26,8 @@ LISTED = {
     **POSTGRES.functions,
     **POSTGRES.aggregates,
 }
-QUERIES = {exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Subquery, exp.Table}
+STATEMENTS = {exp.Select, exp.Union, exp.Intersect, exp.Except, exp.Insert, exp.Update, exp.Delete}
+PARTS = {exp.Subquery, exp.Table, exp.Values}
 
 
 def known() -> dict[str, list[str]]:
@@ -46,4 +47,4 @@ def test_every_allowed_argument_exists() -> None:
 
 def test_no_node_is_allowed_that_holds_a_query_or_a_name_of_its_own() -> None:
     for kind in LISTED:
-        assert kind in QUERIES or not issubclass(kind, exp.Query | exp.DML | exp.DDL | exp.Command | exp.UDTF), kind
+        assert kind in STATEMENTS | PARTS or not issubclass(kind, exp.Query | exp.DML | exp.DDL | exp.Command | exp.UDTF), kind
