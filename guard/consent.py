@@ -46,6 +46,9 @@ LEDGER: Final = Actor(id="guard-ledger", kind="service")
 _JUDGED: Final = 50
 """Consents that one evaluation judges, well within the engine's fuel and bound on its input."""
 
+_MARKED: Final = 1.0
+"""Seconds for which a mark is used again."""
+
 _PAUSE: Final = 0.1
 """Seconds until a process that waits for another to judge looks again."""
 
@@ -97,6 +100,7 @@ class Ledger:
         self._append = append
         self._messages = messages
         self._scopes: dict[Pairs, int] = {}
+        self._marked: tuple[float, int] | None = None
         self._store = Store(url, metadata, wait, _begin)
         try:
             self.instance = self._store.run(_instance)
@@ -438,7 +442,10 @@ class Ledger:
             )
             return ended
 
-        return self._store.write(ending)
+        try:
+            return self._store.write(ending)
+        finally:
+            self._marked = None
 
     def _moment(self, at: int | None) -> int:
         now = int(self._now())
@@ -459,8 +466,17 @@ class Ledger:
         return self._store.run(lambda connection: int(_meta(connection)["sequence"]))
 
     def mark(self) -> int:
-        """How many withdrawals there have been, by whichever process: where `withdrawn_since` counts from."""
-        return self._store.run(withdrawals.mark)
+        """How many withdrawals there have been, by whichever process: where `withdrawn_since` counts from.
+
+        It may be up to a second old, unless this process made one known since: from an older mark on more persons
+        have withdrawn, so more is cut and never less.
+        """
+        marked, now = self._marked, time.monotonic()
+        if marked is not None and now < marked[0] + _MARKED:
+            return marked[1]
+        found = self._store.run(withdrawals.mark)
+        self._marked = (now, found)
+        return found
 
     def withdrawn_since(self, mark: int, subjects: Iterable[str]) -> frozenset[str]:
         """Those of the persons who withdrew anything after the mark."""

@@ -919,3 +919,11 @@ def test_a_child_forked_while_another_thread_writes_is_not_held_up_and_shares_no
                 os._exit(9)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert ledger.sequence() == 2
+
+
+def test_a_mark_is_used_again_until_this_process_makes_a_withdrawal_known(ledger):
+    """It saves a question for each statement; from an older mark on more is cut, never less."""
+    ledger.record(record())
+    first = ledger.mark()
+    ledger.withdraw("c-1")
+    assert ledger.mark() == first + 1
