@@ -66,7 +66,8 @@ class Limits(msgspec.Struct, frozen=True):
 class Attempt(msgspec.Struct, kw_only=True):
     """One operation that a program attempts. `decision` is filled in once the policies have answered.
 
-    `review` is the id of the approval that it quotes.
+    `review` is the id of the approval that it quotes, `basis` the legal basis on which it is decided: what the actor
+    claims, else the purpose's own.
     """
 
     actor: Actor
@@ -78,6 +79,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     digests: Mapping[str, str]
     messages: Messages
     review: str | None = None
+    basis: str | None = None
     decision: Decision | None = None
 
     def draft(
@@ -98,6 +100,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             activity=self.activity,
             decision=self.decision,
             reasons=reasons,
+            basis=self.basis,
             digests=self.digests,
             statement=self.plan.statement,
             sealed={"sql": self.text, "parameters": self.parameters},

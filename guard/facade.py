@@ -153,7 +153,7 @@ class Guard:
         """
         if not isinstance(actor, Actor):
             raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")
-        if purpose not in self._release.purposes:
+        if purpose is None or purpose not in self._release.purposes:
             near = difflib.get_close_matches(str(purpose), self._release.purposes, n=1)
             detail = None
             if purpose is not None:
@@ -340,6 +340,7 @@ class Guard:
             digests=release.digests,
             messages=release.messages,
             review=acting.review,
+            basis=acting.declared.basis or release.purposes.get(acting.purpose),
         )
         services = drive.Services(
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],

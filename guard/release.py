@@ -6,7 +6,7 @@ Immutable. An operation lives under the release it began with; activating anothe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -28,13 +28,13 @@ class Release(msgspec.Struct, frozen=True):
     """What one guard decides by.
 
     `digests` names the sources and the compiled module of each layer, the profile and the catalogue
-    (`sha256:…`), `purposes` those that the floor or the profile knows.
+    (`sha256:…`), `purposes` those that the floor or the profile knows, each with the basis that it has by itself.
     """
 
     catalogue: Catalogue
     decider: Decider
     messages: Messages
-    purposes: frozenset[str]
+    purposes: Mapping[str, str | None]
     digests: Mapping[str, str]
 
     def close(self) -> None:
@@ -102,10 +102,16 @@ def _engine(settings: Settings, bundles: tuple[Bundle, ...]) -> Engine:
     return Embedded(bundles, bounds)
 
 
-def _purposes(bundles: Iterable[Bundle]) -> frozenset[str]:
-    found: set[str] = set()
-    for one in bundles:
+def _purposes(bundles: Iterable[Bundle]) -> Mapping[str, str | None]:
+    """Each purpose's first basis, which counts where an actor claims none: `bases` of the floor's, `basis` of own ones.
+
+    The floor comes last: it is what decides.
+    """
+    found: dict[str, str | None] = {}
+    for one in sorted(bundles, key=lambda bundle: bundle.layer == "floor"):
         if one.layer in {"floor", "profile"}:
             purposes: Any = one.data.get("purposes", {})
-            found.update(purposes)
-    return frozenset(found)
+            for name, entry in purposes.items():
+                bases: Any = entry.get("bases") or entry.get("basis") if isinstance(entry, Mapping) else None
+                found[name] = bases[0] if isinstance(bases, Sequence) and bases and isinstance(bases[0], str) else None
+    return MappingProxyType(found)
