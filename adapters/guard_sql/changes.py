@@ -28,13 +28,14 @@ from guard.model import NEVER, Decision, Item, Reason, Write
 from guard.wire import ordered
 from guard_sql.conditions import ROW
 from guard_sql.dialects import Dialect
+from guard_sql.expressions import WriteScope
 from guard_sql.fallible import fallible
 from guard_sql.grammar import constant
 from guard_sql.guarded import Guarded, Kind, Text, Written
+from guard_sql.notes import Notes
 from guard_sql.parameters import Parameters
 from guard_sql.refusal import sql_refused
-from guard_sql.resolve import Resolver, WriteScope, fields_of
-from guard_sql.scope import Field, From, Use, about, aliased, named, quoted, select
+from guard_sql.scope import Field, From, Use, about, aliased, fields_of, named, quoted, select
 from guard_sql.template import Part, Template, Templates
 from guard_sql.text import Reading
 from guard_sql.verify import outer
@@ -95,7 +96,7 @@ class _Settling:
         self._tree = reading.tree
         self._world = world
         self._dialect = world.dialect
-        self._resolver = Resolver(reading.tree, (), world)
+        self._notes = Notes(world)
         self.kind = _KINDS[type(reading.tree)]
         if any(isinstance(node, exp.Query | exp.Exists) for node in reading.tree.walk()):
             raise sql_refused("A write has no subquery: read first, then write.")
@@ -142,10 +143,10 @@ class _Settling:
         within = None if given is not None else table.schema
         if isinstance(table.entry, Public):
             fields = {folded: Field(name, label=name) for folded, name in table.columns.items()}
-            self._scope = WriteScope(self._resolver, From(ALIAS, called, within, fields, public=table))
+            self._scope = WriteScope(self._notes, From(ALIAS, called, within, fields, public=table))
             return table, None
-        use = self._resolver.use(table, table.entry)
-        self._scope = WriteScope(self._resolver, From(ALIAS, called, within, fields_of(use), (), use))
+        use = self._notes.use(table, table.entry)
+        self._scope = WriteScope(self._notes, From(ALIAS, called, within, fields_of(use), (), use))
         return table, use
 
     def _field(self, name: exp.Expr) -> str:

@@ -13,8 +13,9 @@ from guard.wire import ordered
 from guard_sql.changes import Change, items, settle
 from guard_sql.grammar import check
 from guard_sql.guarded import Guarded, Kind
-from guard_sql.resolve import Resolved, resolve
+from guard_sql.resolve import resolve
 from guard_sql.rewrite import Query
+from guard_sql.settled import Resolved
 from guard_sql.site import Site
 from guard_sql.text import Reading, read
 

@@ -19,8 +19,8 @@ from guard_sql.dialects import Dialect
 from guard_sql.guarded import Guarded, Text
 from guard_sql.parameters import Parameters
 from guard_sql.refusal import sql_refused
-from guard_sql.resolve import Resolved
 from guard_sql.scope import MARKER, Use
+from guard_sql.settled import Resolved
 from guard_sql.template import Template, Templates
 from guard_sql.verify import outer
 from guard_sql.writing import write

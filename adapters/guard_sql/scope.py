@@ -76,6 +76,10 @@ class Field:
     """The name as it is written out by `*`."""
 
 
+AMBIGUOUS: Final = Field("")
+"""A name that two columns of one query have."""
+
+
 @dataclass(frozen=True, eq=False)
 class From:
     """One source of a FROM clause, under an alias of ours."""
@@ -138,6 +142,22 @@ class Scope:
         if len(matches) > 1:
             raise Refused.own("GUARD-SQL-COLUMN", "A column is in two sources: write which one before it.")
         return matches[0] if matches else None
+
+
+def fields_of(use: Use) -> dict[str, Field]:
+    """The columns of a personal table, as a source offers them."""
+    table = use.table
+    return {
+        folded: Field(name, frozenset({(use, name, "read")}), frozenset({(use, name)}), name)
+        for folded, name in table.columns.items()
+    }
+
+
+def bare(node: exp.Expr) -> exp.Expr:
+    """An expression without the parentheses around it."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
 
 
 def column(alias: str, name: str) -> exp.Column:

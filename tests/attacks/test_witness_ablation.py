@@ -25,7 +25,7 @@ import guard_sql
 from guard.catalogue import Public
 from guard.errors import Refused
 from guard_dbapi.talk import native
-from guard_sql import changes, grammar, resolve, rewrite, witness, witness_postgres
+from guard_sql import changes, grammar, queries, rewrite, sources, witness, witness_postgres
 from guard_sql.scope import Field, From, aliased, quoted
 from guard_sql.world import Table, World, fold
 
@@ -81,7 +81,7 @@ def _unlisted(schema: str | None, name: str) -> Table:
 
 def _tables(patch: Patch, known: Callable[[Any, str | None, str], Table | None]) -> None:
     """Tables that are not known stand in the text as they were written, and nowhere in the plan."""
-    listed = resolve.Resolver._table
+    listed = sources.Sources.table
 
     def table(world: World, schema: str | None, name: str) -> Table:
         return known(world, schema, name) or _unlisted(schema, name)
@@ -90,12 +90,12 @@ def _tables(patch: Patch, known: Callable[[Any, str | None, str], Table | None])
         if table.source != "unlisted":
             return listed(self, table, alias, called, scope, renamed=renamed)
         fields = {name: Field(name, label=name) for name in COLUMNS}
-        self._add(scope, From(alias, called, None if renamed else table.schema, fields))
+        sources.add(scope, From(alias, called, None if renamed else table.schema, fields))
         schema = {"db": quoted(table.schema)} if table.schema else {}
         return aliased(exp.Table(this=quoted(table.name), **schema), alias)
 
     patch.setattr(World, "table", table)
-    patch.setattr(resolve.Resolver, "_table", settled)
+    patch.setattr(sources.Sources, "table", settled)
 
 
 def _no_tables(patch: Patch) -> None:
@@ -111,27 +111,27 @@ def _no_renaming(patch: Patch) -> None:
         made: list[exp.Expr] = []
         for cte in clause.expressions:
             name = cte.args["alias"].this.name
-            query = self.query(cte.this, None, "derived")
-            self._cte_names.add(name)
-            self._ctes[fold(name)] = self._offered(query, name, fold(name), [])
+            query = self.settled(cte.this, None, "derived")
+            self._notes.cte_names.add(name)
+            self._notes.ctes[fold(name)] = sources.offered(query, name, fold(name), [])
             made.append(exp.CTE(this=query.node, alias=exp.TableAlias(this=quoted(name))))
         return exp.With(expressions=made)
 
-    patch.setattr(resolve.Resolver, "_with", renamed)
+    patch.setattr(queries.Queries, "defined", renamed)
 
 
 def _no_renaming_and_no_shadow(patch: Patch) -> None:
     """A name that WITH defines is taken for the table: the wrong guess that renaming makes harmless."""
     _no_renaming(patch)
     _no_tables(patch)
-    kept = resolve.Resolver._with
+    kept = queries.Queries.defined
 
     def renamed(self: Any, clause: exp.With) -> exp.With:
         made = kept(self, clause)
-        self._ctes.clear()
+        self._notes.ctes.clear()
         return made
 
-    patch.setattr(resolve.Resolver, "_with", renamed)
+    patch.setattr(queries.Queries, "defined", renamed)
 
 
 SWITCHES: dict[str, Switch] = {
