@@ -17,7 +17,7 @@ from test_scenarios_transactions import SCORE, engine
 
 import guard_dbapi
 from guard import Actor, Refused
-from guard.consent import ConsentRecord
+from guard.consent_record import ConsentRecord
 from guard.demo import bank as example
 from guard.model import Declared
 
@@ -363,7 +363,7 @@ def test_scenario_7_who_recorded_a_consent_never_reads_by_it(bank: Bank) -> None
         assert len(bank.ask(ONE, (subject,), actor=WU, subject=subject)) == 1, "a colleague does"
 
 
-def invented(who: Actor, subject: int, name: str, **more: Any) -> ConsentRecord:
+def invented(who: Actor, subject: int, name: object, **more: Any) -> ConsentRecord:
     """A consent that the officer himself records; unless said otherwise, all he has is his word."""
     made = agreed(str(subject), name, **{"assurance": "asserted", **more})
     return msgspec.structs.replace(made, recorder=who.id, evidence=None)
