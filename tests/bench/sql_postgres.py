@@ -3,19 +3,21 @@
 
     python tests/bench/sql_postgres.py [persons]
 
-One run; the ways take turns call by call, so that other load hits all of them; medians of wall time in microseconds.
-Each person has one consent, of which a quarter is withdrawn and a quarter has run out. The policy is the same in both:
-a live grant of this purpose for each row, which the actor did not record himself; the telephone number masked.
+One run; the ways take turns call by call, in another order each time, so that other load and what a call leaves in the
+processor's caches hit all of them; medians of wall time in microseconds. Each person has one consent, of which a
+quarter is withdrawn and a quarter has run out. The policy is the same in both: a live grant of this purpose for each
+row, which the actor did not record himself; the telephone number masked.
 `text` is the guarded statement alone, bound and run by the driver, as PostgreSQL sees it: beside `RLS+view` it compares
-two ways to enforce, net of the register. `road` is the whole road through the adapter (context, decision, persons,
-release) without the register, `+register` with an entry before each release. Neither road prepares less than the
-others: `prepared` statements were prepared by the driver, all others are parsed and planned each time.
+two ways to enforce, net of the register; `bound` is the same with its values bound before. `road` is the whole road
+through the adapter (context, decision, persons, release) without the register, `+register` with an entry before each
+release. `prepared` statements were prepared by the driver, all others are parsed and planned each time.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import random
 import shutil
 import statistics
 import sys
@@ -212,10 +214,12 @@ def opened(folder: Path, url: str) -> Guard:
 
 
 def in_turns(ways: dict[str, Callable[[], object]], times: int) -> dict[str, float]:
-    """The median of each way in microseconds, one call of each in turn."""
+    """The median of each way in microseconds, one call of each in turn, in any order."""
     taken: dict[str, list[int]] = {way: [] for way in ways}
+    order, dice = [*ways.items()], random.Random(1)
     for _ in range(times):
-        for way, work in ways.items():
+        dice.shuffle(order)
+        for way, work in order:
             start = time.perf_counter_ns()
             work()
             taken[way].append(time.perf_counter_ns() - start)
@@ -244,7 +248,10 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
     append = guard.register.append
     site = site_of(guard)
     said = []
-    print(f"{'':20}" + "".join(f"{one:>10}" for one in ("plain", "text", "RLS+view", "road", "+register")), end="")
+    print(
+        f"{'':20}" + "".join(f"{one:>10}" for one in ("plain", "bound", "text", "RLS+view", "road", "+register")),
+        end="",
+    )
     print("  " + "".join(f"{one:>15}" for one in ("text/plain", "text/RLS", "+register/RLS")) + "  rows")
     for name, (sql, parameters, times) in STATEMENTS.items():
         # A threshold of 0 prepares at once, None never.
@@ -275,6 +282,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
             def text(on: Any = alone, guarded: Any = guarded, facts: Any = facts, given: Any = given) -> Any:
                 return on.execute(*guarded.bind(given, facts)).fetchall()
 
+            bound = guarded.bind(given, facts)
             guard.register.append = lambda _: 0  # type: ignore[method-assign]  # measured without it
             rows = road()
             for other in (direct(secured), [row[: -guarded.hidden] for row in text()]):
@@ -282,6 +290,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
                     raise SystemExit(f"{name}: the ways do not agree")
             ways: dict[str, Callable[[], object]] = {
                 "plain": lambda plain=plain: direct(plain),
+                "bound": lambda alone=alone, bound=bound: direct(alone, *bound),
                 "text": text,
                 "RLS": lambda secured=secured: direct(secured),
             }
