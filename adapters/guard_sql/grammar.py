@@ -224,6 +224,9 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "by_name": "BY NAME",
         "returning": "RETURNING",
         "conflict": "ON CONFLICT",
+        "on": "DISTINCT ON",
+        "from_": "UPDATE with FROM",
+        "default": "DEFAULT VALUES",
         "alternative": "OR REPLACE, OR IGNORE and the like",
     }
 )

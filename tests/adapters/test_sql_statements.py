@@ -72,14 +72,11 @@ def guarded(sql: str) -> guard_sql.Guarded:
 def short(made: guard_sql.Guarded) -> str:
     """The guarded text with each template as `table[fields]`."""
     text = made.many.sql
-    before, opening, rest = text.partition("(SELECT ")
-    if not opening:
-        return text
-    inner, closing, after = rest.rpartition(' AS "t0"')
-    fields = [one for one in world.CATALOGUE.sources[CUSTOMER].fields if f' AS "{one}"' in inner]
-    fields += [one for one in world.CATALOGUE.sources[LOAN].fields if f' AS "{one}"' in inner]
-    table = "customer" if 'FROM "main"."customer" AS t WHERE' in inner else "loan"
-    return f"{before}{table}[{', '.join(fields)}]{closing}{after}"
+    for template in made.many.templates:
+        source = next(one for one in world.SOURCES if f'FROM "main"."{one}" AS t WHERE' in template)
+        fields = [one for one in world.CATALOGUE.sources[world.SOURCES[source]].fields if f' AS "{one}"' in template]
+        text = text.replace(template, f"{source}[{', '.join(fields)}]")
+    return text
 
 
 @pytest.mark.parametrize(("statement", "expected"), pairs("outer.sql"))

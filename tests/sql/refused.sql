@@ -165,3 +165,171 @@ GUARD-SQL: It cannot be read.
 
 SELECT
 GUARD-SQL: Its select list cannot be read.
+
+SELECT full_name FROM customer NATURAL JOIN loan_case
+GUARD-SQL: A NATURAL join is not built yet.
+
+SELECT full_name FROM customer, LATERAL (SELECT 1 AS one) AS x
+GUARD-SQL: A lateral table is not built yet.
+
+WITH RECURSIVE x AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM x) SELECT n FROM x
+GUARD-SQL: WITH RECURSIVE is not built yet.
+
+SELECT n FROM (WITH x AS (SELECT 1 AS n) SELECT n FROM x) AS y
+GUARD-SQL: WITH stands at the beginning of the statement only.
+
+WITH x AS (WITH y AS (SELECT 1 AS n) SELECT n FROM y) SELECT n FROM x
+GUARD-SQL: WITH stands at the beginning of the statement only.
+
+WITH x AS (SELECT 1 AS n), X AS (SELECT 2 AS n) SELECT n FROM x
+GUARD-SQL: Two parts of WITH have one name.
+
+WITH x AS MATERIALIZED (SELECT 1 AS n) SELECT n FROM x
+GUARD-SQL: MATERIALIZED is not built yet.
+
+SELECT full_name FROM customer WHERE customer_id = ANY (SELECT 1)
+GUARD-SQL: ANY, SOME and ALL are not built yet: use IN or EXISTS.
+
+SELECT full_name FROM customer WHERE customer_id > ALL (SELECT 1)
+GUARD-SQL: ANY, SOME and ALL are not built yet: use IN or EXISTS.
+
+SELECT DISTINCT ON (full_name) full_name FROM customer
+GUARD-SQL: DISTINCT ON is not built yet.
+
+SELECT customer_id FROM customer c JOIN loan_case k ON k.customer_id = c.customer_id
+GUARD-SQL-COLUMN: A column is in two sources: write which one before it.
+
+SELECT c.customer_id FROM customer c JOIN loan c ON 1 = 1
+GUARD-SQL-COLUMN: Two sources have one name: give each an alias of its own.
+
+SELECT (SELECT count(*) OVER () FROM loan LIMIT 1) AS n FROM customer
+GUARD-SQL: A window stands in no subquery of an expression: use a derived table.
+
+SELECT full_name FROM customer WHERE customer_id IN (SELECT row_number() OVER () FROM loan)
+GUARD-SQL: A window stands in no subquery of an expression: use a derived table.
+
+SELECT full_name FROM customer WHERE row_number() OVER () = 1
+GUARD-SQL: A window stands in the select list or ORDER BY.
+
+SELECT full_name FROM customer UNION SELECT loan_id, status FROM loan
+GUARD-SQL: The parts of a set operation have one number of columns.
+
+SELECT full_name FROM customer WHERE customer_id = (SELECT loan_id, principal FROM loan)
+GUARD-SQL: A subquery in an expression has one column.
+
+SELECT full_name FROM customer WHERE customer_id IN (SELECT loan_id FROM loan UNION SELECT 1 LIMIT 1)
+GUARD-SQL: A set operation in an expression has no ORDER BY and no LIMIT: use a derived table.
+
+SELECT DISTINCT full_name FROM customer ORDER BY mobile
+GUARD-SQL: What DISTINCT or a set operation is ordered by stands in its select list.
+
+SELECT monthly_income FROM customer UNION SELECT principal FROM loan
+GUARD-SQL-DROPPED: Leave out: monthly_income.
+
+SELECT x.m FROM (SELECT monthly_income AS m FROM customer) AS x WHERE x.m > 1
+GUARD-SQL-DROPPED: Leave out: monthly_income.
+
+SELECT full_name FROM customer JOIN loan ON monthly_income = principal
+GUARD-SQL-DROPPED: Leave out: monthly_income.
+
+SELECT full_name FROM customer WHERE EXISTS (SELECT 1 FROM loan WHERE opened_at > '2020')
+GUARD-SQL-DROPPED: Leave out: opened_at.
+
+INSERT INTO customer (customer_id) VALUES (1) ON CONFLICT DO NOTHING
+GUARD-SQL: ON CONFLICT is not built yet.
+
+INSERT INTO customer (customer_id) VALUES (1) RETURNING customer_id
+GUARD-SQL: RETURNING is not built yet.
+
+UPDATE customer SET full_name = 'x' RETURNING mobile
+GUARD-SQL: RETURNING is not built yet.
+
+DELETE FROM customer RETURNING id_number
+GUARD-SQL: RETURNING is not built yet.
+
+INSERT OR REPLACE INTO customer (customer_id) VALUES (1)
+GUARD-SQL: OR REPLACE, OR IGNORE and the like is not built yet.
+
+INSERT OR IGNORE INTO customer (customer_id) VALUES (1)
+GUARD-SQL: OR REPLACE, OR IGNORE and the like is not built yet.
+
+REPLACE INTO customer (customer_id) VALUES (1)
+GUARD-SQL: Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the connection; tables are made and altered by a connection that is not guarded.
+
+UPDATE OR IGNORE customer SET full_name = 'x'
+GUARD-SQL: It cannot be read.
+
+INSERT INTO customer (customer_id) SELECT loan_id FROM loan
+GUARD-SQL: A subquery is not built here yet.
+
+INSERT INTO customer VALUES (1)
+GUARD-SQL: An INSERT names its columns and has VALUES.
+
+INSERT INTO customer DEFAULT VALUES
+GUARD-SQL: DEFAULT VALUES is not built yet.
+
+INSERT INTO customer (customer_id, full_name) VALUES (1)
+GUARD-SQL: Each row of VALUES has a value for each of the columns.
+
+INSERT INTO customer (customer_id, customer_id) VALUES (1, 2)
+GUARD-SQL: It writes a column twice.
+
+INSERT INTO customer (customer_id) VALUES (mobile)
+GUARD-SQL: A value of an INSERT is no column.
+
+INSERT INTO customer (nothing) VALUES (1)
+GUARD-SQL-COLUMN: The column nothing is not in the catalogue.
+
+INSERT INTO guard_grant (subject) VALUES ('1')
+GUARD-SQL-TABLE: The table guard_grant is not in the catalogue.
+
+UPDATE customer SET full_name = status FROM loan
+GUARD-SQL: UPDATE with FROM is not built yet.
+
+UPDATE customer SET full_name = (SELECT status FROM loan)
+GUARD-SQL: A write has no subquery: read first, then write.
+
+UPDATE customer SET full_name = 'x' WHERE customer_id IN (SELECT loan_id FROM loan)
+GUARD-SQL: A write has no subquery: read first, then write.
+
+UPDATE customer SET full_name = 'x' WHERE EXISTS (SELECT 1)
+GUARD-SQL: A write has no subquery: read first, then write.
+
+UPDATE customer SET full_name = 'x', full_name = 'y'
+GUARD-SQL: It writes a column twice.
+
+UPDATE customer SET full_name = 'x' LIMIT 1
+GUARD-SQL: Update with 'limit' is not built yet.
+
+UPDATE customer SET full_name = count(*)
+GUARD-SQL: An aggregate stands in the select list, HAVING or ORDER BY, and in no other aggregate.
+
+UPDATE sqlite_schema SET sql = ''
+GUARD-SQL-TABLE: The table sqlite_schema is not in the catalogue.
+
+DELETE FROM customer WHERE customer_id IN (SELECT loan_id FROM loan)
+GUARD-SQL: A write has no subquery: read first, then write.
+
+DELETE FROM customer ORDER BY mobile LIMIT 1
+GUARD-SQL: Delete with 'order' is not built yet.
+
+WITH x AS (SELECT 1 AS n) DELETE FROM customer
+GUARD-SQL: Delete with 'with_' is not built yet.
+
+WITH x AS (DELETE FROM customer RETURNING id_number) SELECT 1
+GUARD-SQL: RETURNING is not built yet.
+
+SELECT full_name FROM customer JOIN loan USING (nothing)
+GUARD-SQL-COLUMN: The column nothing is not in the catalogue.
+
+UPDATE customer SET full_name = 'x'
+GUARD-SQL-WRITE: Leave out: full_name.
+
+DELETE FROM customer
+GUARD-SQL-WRITE: Leave out: customer_id, full_name, id_number, mobile, monthly_income, grade, ended_on, frozen, 住址.
+
+INSERT INTO customer (full_name) VALUES ('x')
+GUARD-SQL-WRITE: Leave out: full_name.
+
+MERGE INTO customer USING loan ON 1 = 1 WHEN MATCHED THEN DELETE
+GUARD-SQL: Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the connection; tables are made and altered by a connection that is not guarded.
