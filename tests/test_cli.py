@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures_opa import Serve
@@ -224,6 +225,30 @@ def test_consents_are_listed_withdrawn_and_recorded(bank: str, tmp_path: Path, c
     assert "GUARD-CONSENT-WITHDRAWN" in capsys.readouterr().err
     (tmp_path / "bad.json").write_text("{}")
     assert guard("consent", "record", str(tmp_path / "bad.json"), "--config", bank) == 2
+
+
+def test_a_consent_is_renewed_by_a_fresh_act_and_all_are_judged_by_the_present_rules(
+    tmp_path: Path, capsys: Output
+) -> None:
+    config = str(tour.make_bank(tmp_path / "bank"))
+    tour.open_bank(Settings.load(Path(config))).close()
+    assert guard("consent", "list", "1002", "--config", config, "--json") == 0
+    record: Any = next(one["record"] for one in lines(capsys) if one["verdict"]["valid"])  # type: ignore[index]
+    old, given = record["consent"]["id"], record["consent"]["granted_at"] + 3_600
+    record["consent"] |= {"id": "renewed", "time": None, "granted_at": given}
+    file = tmp_path / "consent.json"
+    file.write_text(json.dumps(record))
+    assert guard("consent", "renew", old, str(file), "--config", config) == 3  # the evidence and showing of the old act
+    assert "GUARD-RENEWAL" in capsys.readouterr().err
+    record["evidence"] = "sha256:" + "f" * 64
+    record["consent"]["notice"]["shown_at"] = given - 10
+    file.write_text(json.dumps(record))
+    assert guard("consent", "renew", old, str(file), "--config", config) == 0
+    assert "valid until" in capsys.readouterr().out
+    assert guard("consent", "list", "1002", "--config", config) == 0
+    assert "renewed by" in capsys.readouterr().out
+    assert guard("consent", "judge", "--config", config) == 0
+    assert "sha256:" in capsys.readouterr().out
 
 
 def test_the_register_is_shown_and_verified(bank: str, capsys: Output) -> None:

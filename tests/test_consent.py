@@ -765,6 +765,34 @@ def test_processes_record_at_once_and_share_scopes_and_keys(place):
     assert rows(place, "SELECT count(*) FROM guard_person") == [(12,)]
 
 
+WITHDRAWING_CHILD = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from test_consent import judge, record, NOW, ZONE
+from guard.consent import Ledger
+from guard.errors import Refused
+url, what = sys.argv[1:3]
+later = NOW + (10 if what == "withdraw" else 0)
+with Ledger(url, judge=judge, judged="sha256:rules", zone=ZONE, wait=20, now=lambda: later) as ledger:
+    for i in range(15):
+        if what == "withdraw":
+            ledger.withdraw_subject(f"p-{i}")
+        else:
+            ledger.record_many([record(f"{what}-{i}", f"p-{i}")])
+"""
+
+
+def test_of_processes_that_record_and_withdraw_at_once_the_withdrawal_has_the_last_word(place):
+    """C2: whichever commits first, what was given before the withdrawal was known is void or ended."""
+    here = str(Path(__file__).parent)
+    commands = [[sys.executable, "-c", WITHDRAWING_CHILD, place.url, what, here] for what in ("a", "withdraw", "b")]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait() for process in processes] == [0] * 3
+    assert rows(place, "SELECT count(*) FROM guard_consent") == [(30,)]
+    assert live(place) == set()
+    assert rows(place, "SELECT value FROM guard_meta WHERE key = 'sequence'") == [("45",)]
+
+
 def test_threads_record_and_withdraw_at_once(place, now):
     with Ledger(place.url, judge=judge, judged="", zone=ZONE, now=now, wait=20) as ledger:
 

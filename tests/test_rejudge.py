@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from ledger_places import Place
-from test_consent import NOW, ZONE, Clock, judge, record
+from test_consent import DAY, NOW, ZONE, Clock, judge, record
 
 from guard.consent import Ledger
 from guard.errors import Refused
-from guard.model import Consent, Verdict
+from guard.model import Consent, Scope, Verdict
 from guard.rejudge import BATCH, TURN
 
 
@@ -124,6 +125,7 @@ def test_who_lost_its_turn_makes_no_grant_twice_and_takes_no_mark_back(recorded,
         one._judge = slow
         one.rejudge()
         assert done == [BATCH + 20]
+    assert len(counting.asked) == BATCH + 20 + BATCH  # its own, and what it had in hand: not the rest again
     assert recorded.rows("SELECT count(*) FROM guard_grant WHERE judged = 'new'") == [(BATCH + 20,)]
     assert marks(recorded) == {"judged:new": str(BATCH + 20)}
 
@@ -143,6 +145,66 @@ def test_other_rules_have_turns_of_their_own(recorded, now, counting):
     with opened(recorded, now, counting) as ledger:
         assert ledger.rejudge(pause=lambda _: pytest.fail("nobody judges")) == BATCH + 20
 
+
+# --- C4: never reviving, never widening -----------------------------------------------------------
+
+
+def kind(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+    """Rules under which all is valid, for all and for as long as it was asked."""
+    return judge([msgspec.structs.replace(one, preticked=False) for one in consents])
+
+
+def narrow(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+    """Rules under which a consent covers incomes alone, for a day."""
+    only = (Scope(operations=("use",), categories=("income",)),)
+    return tuple(
+        msgspec.structs.replace(one, scopes=only, valid_until=asked.granted_at + DAY)
+        for one, asked in zip(judge(consents), consents, strict=True)
+    )
+
+
+def test_new_rules_revive_and_widen_nothing(place, now):
+    with Ledger(place.url, judge=narrow, judged="old", zone=ZONE, now=now) as ledger:
+        ledger.record_many(
+            (
+                record("c-narrow", "p-1"),
+                record("c-void", "p-2", preticked=True),
+                record("c-withdrawn", "p-3"),
+                record("c-partly", "p-4", purposes=("loan_underwriting", "marketing")),
+            )
+        )
+        ledger.withdraw("c-withdrawn")
+        ledger.withdraw_subject("p-4", "marketing")
+    with Ledger(place.url, judge=kind, judged="kind", zone=ZONE, now=now) as ledger:
+        assert ledger.rejudge() == 2
+        before = place.rows(
+            "SELECT consent_id, purpose, scope, valid_until FROM guard_grant WHERE judged = 'old' "
+            "AND withdrawn_at IS NULL ORDER BY grant_id"
+        )
+        after = place.rows(
+            "SELECT consent_id, purpose, scope, valid_until FROM guard_grant WHERE judged = 'kind' ORDER BY grant_id"
+        )
+        assert before == after
+        assert {one for one, *_ in after} == {"c-narrow", "c-partly"}
+        ledger.withdraw("c-narrow")  # ends what both rules made
+    assert place.rows("SELECT count(*) FROM guard_grant WHERE consent_id = 'c-narrow' AND withdrawn_at IS NULL") == [
+        (0,)
+    ]
+
+
+def test_what_was_withdrawn_while_it_was_judged_stays_withdrawn(recorded, now):
+    with opened(recorded, now, Counting()) as other:
+
+        def withdrawing(consents: Sequence[Consent]) -> tuple[Verdict, ...]:
+            other.withdraw_subject("p-7")
+            return judge(consents)
+
+        with Ledger(recorded.url, judge=withdrawing, judged="new", zone=ZONE, now=now) as ledger:
+            assert ledger.rejudge() == BATCH + 19
+    assert recorded.rows("SELECT count(*) FROM guard_grant WHERE subject = 'p-7' AND withdrawn_at IS NULL") == [(0,)]
+
+
+# --- Processes ------------------------------------------------------------------------------------
 
 CHILD = """
 import sys, time
