@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, TypeVar
 
 from guard.catalogue import Source
@@ -75,6 +75,7 @@ class Template:
         self._condition: Final[Condition] = decision.rows[table.source]
         self._reads: Final[Mapping[str, Treatment]] = decision.reads.get(table.source, {})
         self._columns: dict[str, Part] = {}
+        self._texts: dict[tuple[tuple[str, ...], bool], Text] = {}
         self._subjects: Final = tuple(column for column, _ in table.subjects(entry))
         self._declared: Final = self._part(Rows.declared)
         whole = self._condition.conditions if isinstance(self._condition, AllCondition) else (self._condition,)
@@ -94,7 +95,7 @@ class Template:
             return True
         return treatment.reveal == NEVER and (_mask(treatment) is None or treatment.masked_if == NEVER)
 
-    @property
+    @cached_property
     def related(self) -> frozenset[str]:
         """The sources that the relations of its conditions read."""
         conditions = [self._condition]
@@ -141,13 +142,22 @@ class Template:
                 found |= {*treatment.rules, *rules_of(treatment.reveal), *rules_of(treatment.masked_if)}
         return tuple(sorted(found))
 
-    def text(self, fields: Sequence[str], *, declared: bool, bounds: Sequence[Bound] | None = None) -> Text:
+    def text(self, fields: tuple[str, ...], *, declared: bool, bounds: Sequence[Bound] | None = None) -> Text:
         """The subquery with these fields; a dropped one is a typed NULL.
 
         With `declared`, only the rows of the person that the context declares. With `bounds`, the database may
         move nothing of the statement into it (`OFFSET 0`), and those of the comparisons stand in it that are of
-        columns as they are, so that an index is used.
+        columns as they are, so that an index is used. Without them the text is made once.
         """
+        if bounds is not None:
+            return self._text(fields, declared=declared, bounds=bounds)
+        made = self._texts.get((fields, declared))
+        if made is None:
+            made = self._text(fields, declared=declared, bounds=None)
+            _keep(self._texts, (fields, declared), made)
+        return made
+
+    def _text(self, fields: tuple[str, ...], *, declared: bool, bounds: Sequence[Bound] | None) -> Text:
         columns = {field: self._column(field) for field in fields if not self.dropped(field)}
         where = (self._declared, *self._where) if declared else self._where
         dialect = self._templates.world.dialect

@@ -22,6 +22,7 @@ from guard_sql.writing import write
 
 _OURS: Final = re.compile("t[0-9]+|guard_field")
 _INNER: Final = re.compile("c[0-9]+|guard_person_[0-9]+|guard_order_[0-9]+|guard_row")
+_LISTED: Final = frozenset({*NODES, *RANKING, exp.JSONArrayAgg})
 
 
 def _fails() -> Refused:
@@ -73,5 +74,4 @@ def _listed(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> bool:
         return node.name.lower() in dialect.unnamed or (node.name == "jsonb_agg" and type(node.parent) is exp.Dot)
     if kind is exp.Dot:
         return str(node.this.name) == "pg_catalog"
-    listed = (NODES, RANKING, dialect.functions, dialect.aggregates, EXTRA[dialect.name])
-    return kind is exp.JSONArrayAgg or any(kind in table for table in listed)
+    return kind in _LISTED or kind in dialect.functions or kind in dialect.aggregates or kind in EXTRA[dialect.name]
