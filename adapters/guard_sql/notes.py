@@ -30,6 +30,7 @@ class Ask(Protocol):
         labels: tuple[str, ...] = (),
     ) -> Query:
         """The settled query; `Refused` where a name of it is not."""
+        raise NotImplementedError
 
 
 class Notes:

@@ -89,7 +89,7 @@ def plan(sql: str, site: Site, *, pyformat: bool = False) -> Plan:
 def _items(resolved: Resolved) -> tuple[Item, ...]:
     found: list[Item] = []
     for source, entry in {use.table.source: use.entry for use in resolved.uses}.items():
-        fields = [(name, role) for (of, name), role in resolved.roles.items() if of == source]
+        fields: list[tuple[str, Role]] = [(name, role) for (of, name), role in resolved.roles.items() if of == source]
         found.append(entry.item(source, _role(resolved, [role for _, role in fields])))
         found += [entry.field_item(source, name, role) for name, role in fields]
     return ordered(found)
