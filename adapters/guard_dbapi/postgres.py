@@ -7,6 +7,7 @@ The session searches no schema, and what it hears beside rows (notices, notifica
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from importlib.util import find_spec
 from itertools import islice
 from threading import RLock
@@ -236,7 +237,7 @@ class PostgresSession(State):
         cursor = self._cursor
         if cursor is None:
             cursor = self._cursor = psycopg.RawCursor(raw, row_factory=tuple_row)
-        cursor.execute(sql.encode(), values)
+        cursor.execute(sql.encode(), values, prepare=preparable(values))
         if cursor.description is None:
             return []
         return cursor.fetchall() if most is None else cursor.fetchmany(most)
@@ -355,3 +356,12 @@ class PostgresSession(State):
 
 
 _NO_TRANSACTION: Final = frozenset({TransactionStatus.IDLE, TransactionStatus.UNKNOWN})
+
+
+def preparable(values: Sequence[Any]) -> bool | None:
+    """False for numbers that a cast can fail over; None where psycopg may choose.
+
+    The plan of a prepared statement can be one for all values. It casts a value where it meets it, so behind a
+    comparison with a hidden one, and the error would tell of that; else the planner does it, whatever the rows are.
+    """
+    return False if any(type(one) in (Decimal, float) for one in values) else None

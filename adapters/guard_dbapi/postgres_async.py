@@ -17,7 +17,7 @@ from guard.facade import Guard
 from guard.model import Condition, Decision, Facts
 from guard_dbapi import talk
 from guard_dbapi.driver import bounded
-from guard_dbapi.postgres import TEXTS, State, declared, portal, quiet, why
+from guard_dbapi.postgres import TEXTS, State, declared, portal, preparable, quiet, why
 from guard_dbapi.talk import Native
 from guard_sql import paramstyle
 
@@ -84,7 +84,7 @@ class AsyncSession(State):
         cursor = self._cursor
         if cursor is None:
             cursor = self._cursor = psycopg.AsyncRawCursor(raw, row_factory=tuple_row)
-        await cursor.execute(sql.encode(), values)
+        await cursor.execute(sql.encode(), values, prepare=preparable(values))
         if cursor.description is None:
             return []
         return await (cursor.fetchall() if most is None else cursor.fetchmany(most))

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -438,3 +439,23 @@ def test_a_public_table_that_was_written_counts_for_relations(bank: Bank) -> Non
     assert connection._unit.transaction.written == {"bank:retail.branch"}
     connection.rollback()
     assert connection._unit.transaction.written == frozenset()
+
+
+def test_a_value_that_does_not_fit_its_cast_tells_nothing_of_hidden_rows(bank: Bank) -> None:
+    """PostgreSQL plans a prepared statement for all values: the cast ran, or not, behind the other comparison."""
+    if bank.kind == "sqlite":
+        pytest.skip("a cast of SQLite's cannot fail")
+    hidden = {key for (key,) in bank.outside("SELECT customer_id FROM {s}customer")}
+    hidden -= {key for (key,) in bank.ask("SELECT customer_id FROM customer")}
+    told = []
+    for key in (min(hidden), 99_999_999):
+        sql = f"SELECT customer_id FROM customer WHERE customer_id = {key} AND CASE WHEN full_name > '' THEN"
+        sql += " CAST(%s AS smallint) END > 3"
+        connection = bank.connect()
+        with bank.guard.acting(LIN, purpose=PURPOSE):
+            for _ in range(14):
+                connection.execute(sql, (Decimal(1),)).fetchall()
+            with pytest.raises(Refused) as failed:
+                connection.execute(sql, (Decimal(100_000),))
+        told.append(failed.value.rules)
+    assert told == [("GUARD-DATABASE",)] * 2
