@@ -148,8 +148,8 @@ class Guard:
         """The context of an act: `with guard.acting(officer, purpose="loan_underwriting", subject="1001"):`.
 
         `subject` is the person it is about, if it is about one. `review` quotes the approval of an operation that
-        was held. Within another context it may only narrow
-        it, unless `separate`. An unknown purpose is refused here, GUARD-PURPOSE.
+        was held. Within another context it may only narrow it, unless `separate`. An unknown purpose is refused
+        here, GUARD-PURPOSE.
         """
         if not isinstance(actor, Actor):
             raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")

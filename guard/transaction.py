@@ -33,11 +33,6 @@ class Transaction:
         """The sources that it wrote. What was undone to a savepoint still counts: nothing is forgotten early."""
         return frozenset(self._written)
 
-    @property
-    def intents(self) -> tuple[int, ...]:
-        """The entries of writes that are neither committed nor rolled back."""
-        return tuple(one.refers_to for one in self._outcomes if one.refers_to is not None)
-
     def begin(self, mark: int) -> None:
         """A transaction begins; `mark` was taken before its first statement, so before its snapshot."""
         if self.mark is not None:

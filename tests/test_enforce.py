@@ -569,8 +569,9 @@ def test_in_a_transaction_the_outcome_waits_for_its_end() -> None:
     world.transaction.begin(7)
     world.run(attempt(writes="update"))
     assert world.log == [*WHOLE[:5], "Withdrawn", *WHOLE[5:-1]]
-    assert (world.transaction.intents, world.transaction.written) == ((0,), frozenset({SOURCE}))
     assert world.outcomes[0].entry == 0
+    assert world.transaction.written == frozenset({SOURCE})
+    assert [(one.kind, one.refers_to) for one in world.transaction.ended(committed=True)] == [("done", 0)]
 
 
 @pytest.mark.parametrize("allow", [0, False, None, 2, "1"])

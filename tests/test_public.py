@@ -6,6 +6,8 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Collection
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import guard
@@ -116,6 +118,55 @@ def test_imports_run_one_way() -> None:
         assert module in level, f"{module} has no place in the order"
         wrong += [f"{relative} imports {name}" for name in imports_of(path) if level[name] > level[module]]
     assert wrong == []
+
+
+ADAPTERS: dict[str, set[str]] = {
+    "guard_sql": set(),
+    "guard_dbapi": {"guard_sql"},
+    "guard_sqlalchemy": {"guard_sql", "guard_dbapi"},
+}
+"""Which adapters each adapter stands on. Below `demo` the core imports none of them."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the core and of the adapters, by its whole name."""
+    beside = ROOT.parent / "adapters"
+    found = [(ROOT.parent, path) for path in ROOT.rglob("*.py")]
+    found += [(beside, path) for name in ADAPTERS for path in (beside / name).rglob("*.py")]
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for root, path in found
+    }
+
+
+def whole_imports(path: Path, known: Collection[str]) -> set[str]:
+    """The modules among `known` that it imports, in functions too."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [part for part in tree.body if not _for_types_only(part)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            wholes = ((f"{node.module}.{alias.name}", node.module) for alias in node.names)
+            found |= {whole if whole in known else package for whole, package in wholes}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & set(known)
+
+
+def test_adapters_stand_on_these_and_the_core_on_none() -> None:
+    known = modules()
+    above = {name for names in ORDER[ORDER.index({"demo"}) :] for name in names}
+    for name, path in known.items():
+        package, *inner = name.split(".")
+        wanted = {one.split(".")[0] for one in whole_imports(path, known)} & ADAPTERS.keys() - {package}
+        if package in ADAPTERS:
+            assert wanted <= ADAPTERS[package], name
+        elif not above & set(inner[:1]):
+            assert not wanted, name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = modules()
+    TopologicalSorter({name: whole_imports(path, known) - {name} for name, path in known.items()}).prepare()
 
 
 def test_only_one_module_knows_the_opa_client() -> None:

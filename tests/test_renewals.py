@@ -95,6 +95,17 @@ def test_what_is_no_fresh_act_for_the_same_or_less_is_no_renewal_and_is_not_kept
     assert old.list("p-1002") == ()
 
 
+def test_what_was_given_in_writing_is_renewed_in_writing(ledger, now, place):
+    ledger.record(record("c-1", written=True))
+    now.seconds = LATER
+    before = grants(place)
+    with pytest.raises(Refused, match="in writing") as refused:
+        ledger.renew("c-1", renewal())
+    assert refused.value.rules == ("GUARD-RENEWAL",)
+    assert grants(place) == before
+    assert ledger.renew("c-1", renewal(written=True)).valid
+
+
 def test_only_a_consent_that_stands_is_renewed_and_only_once(old):
     with pytest.raises(Refused, match="no consent with this id"):
         old.renew("c-9", renewal())

@@ -24,7 +24,7 @@ def begun(*intents: int) -> Transaction:
 
 def test_outside_a_transaction_there_is_no_mark_and_nothing_to_remember() -> None:
     made = Transaction()
-    assert (made.mark, made.written, made.intents) == (None, frozenset(), ())
+    assert (made.mark, made.written) == (None, frozenset())
     with pytest.raises(Misuse):
         made.wrote("bank:retail.customer", done(1))
     assert made.ended(committed=True) == ()
@@ -40,10 +40,9 @@ def test_the_mark_is_that_of_the_first_statement() -> None:
 @pytest.mark.parametrize(("committed", "kind"), [(True, "done"), (False, "rolled_back")])
 def test_every_write_has_its_outcome_at_the_end(committed: bool, kind: str) -> None:
     made = begun(1, 4)
-    assert made.intents == (1, 4)
     outcomes = made.ended(committed)
     assert [(one.kind, one.refers_to) for one in outcomes] == [(kind, 1), (kind, 4)]
-    assert (made.mark, made.written, made.intents) == (None, frozenset(), ())
+    assert (made.mark, made.written) == (None, frozenset())
     made.begin(9)
 
 

@@ -20,6 +20,7 @@ from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Facts
 from guard_dbapi.driver import Result, bounded
+from guard_sql.witness import FUNCTIONS
 from guard_sql.world import fold, quoted
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ def nobody(*_: object) -> int:
 def own(action: int, _first: str | None, second: str | None, _schema: str | None, inner: str | None) -> int:
     """Allows the guard's own questions, which hold no text of the program: reads, and the functions of conditions."""
     allowed = action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT) or (
-        action == sqlite3.SQLITE_FUNCTION and second in guard_sql.FUNCTIONS
+        action == sqlite3.SQLITE_FUNCTION and second in FUNCTIONS
     )
     return sqlite3.SQLITE_OK if allowed and inner is None else sqlite3.SQLITE_DENY
 

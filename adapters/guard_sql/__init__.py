@@ -7,9 +7,10 @@
     guarded = made.apply(decision)
     sql, parameters = guarded.bind([1], facts)
 
-What a statement may consist of is an allow-list (`grammar`, `dialects`); the table that it names is replaced
-by the permitted part of it (`template`), so that predicates, aggregates and order see only what the actor
-may see. `PlanCache` keeps both steps; `holds` asks the same conditions about persons.
+What a statement may consist of is an allow-list (`grammar`, `dialects`); each table that it reads is replaced
+by the permitted part of it (`template`), so that joins, predicates, aggregates and order see only what the actor
+may see, and a row that is written has to be in that part before and after (`changes`). `PlanCache` keeps both
+steps; `holds` asks the same conditions about persons.
 """
 
 from guard_sql.cache import PlanCache
@@ -17,6 +18,5 @@ from guard_sql.guarded import Guarded
 from guard_sql.holds import holds
 from guard_sql.plan import Plan, plan
 from guard_sql.site import Site
-from guard_sql.witness import FUNCTIONS
 
-__all__ = ["FUNCTIONS", "Guarded", "Plan", "PlanCache", "Site", "holds", "plan"]
+__all__ = ["Guarded", "Plan", "PlanCache", "Site", "holds", "plan"]

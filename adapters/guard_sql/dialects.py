@@ -1,8 +1,9 @@
-"""What differs between databases, as data: the one place a new dialect adds its names to.
+"""What differs between databases, as data.
 
 A dialect lists what it lets through. A node type, an argument, a function or a cast that is not in these
-tables is refused, whatever it may do. `masks` and `conditions` hold the SQL forms that the guard itself
-writes, one table a dialect.
+tables is refused, whatever it may do. A new one has besides: the forms that the guard itself writes (`forms`), its
+own node types and operators (`grammar`), the types of its parameters (`parameters`), what may fail over a value
+(`fallible`), its array of persons (`persons`) and a witness, which is its own parser.
 
 Functions of SQLite are listed only if no argument makes them fail: the planner may run an expression of
 the statement before the guard's own row filter, and an error, or its absence, would then tell a hidden

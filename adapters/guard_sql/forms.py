@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from guard.errors import Refused
 from guard.model import Operator, Scalar
+from guard_sql.parameters import LARGEST, SMALLEST
 
 KEY: Final = "k"
 """The alias of the persons that `Forms.keys` lists."""
@@ -23,9 +24,6 @@ KEY: Final = "k"
 SIGNS: Final[Mapping[Operator, str]] = MappingProxyType(
     {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 )
-SMALLEST: Final = -(2**63)
-LARGEST: Final = 2**63 - 1
-"""The whole numbers of 64 bits: what a key or a value can be."""
 
 
 class Forms(ABC):
@@ -84,10 +82,6 @@ class Forms(ABC):
     @abstractmethod
     def key_native(self, wanted: str) -> str:
         """The same as a column of the type `wanted` compares with it by its index."""
-
-    @abstractmethod
-    def collected(self, text: str) -> str:
-        """All values of a text expression over a group, each once, as a JSON array in text."""
 
     # --- Values
 

@@ -91,9 +91,6 @@ class Postgres(Forms):
     def key_native(self, wanted: str) -> str:
         return f"{KEY}.number" if wanted == "integer" else f"{KEY}.value"
 
-    def collected(self, text: str) -> str:
-        return f"CAST(pg_catalog.jsonb_agg(DISTINCT {text}) AS pg_catalog.text)"
-
     def parameter(self, name: str) -> str:
         """Every one with its type: the database could not tell it from the place where it stands."""
         return f"CAST(:{name} AS {_TYPES.get(name, 'pg_catalog.text')})"

@@ -68,9 +68,6 @@ class Sqlite(Forms):
     def key_native(self, wanted: str) -> str:
         return f"CAST({KEY}.value AS INTEGER)" if wanted == "integer" else f"{KEY}.value"
 
-    def collected(self, text: str) -> str:
-        return f"json_group_array(DISTINCT {text})"
-
     def parameter(self, name: str) -> str:
         return f":{name}"
 

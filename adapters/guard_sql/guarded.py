@@ -36,11 +36,6 @@ class Text:
         """The text as psycopg takes it."""
         return paramstyle.pyformat(self.sql)
 
-    @cached_property
-    def numbered(self) -> str:
-        """The text with `$1`, `$2` …, as PostgreSQL's own parser reads it."""
-        return paramstyle.numbered(self.sql)
-
 
 @dataclass(frozen=True)
 class Written:
@@ -147,7 +142,7 @@ class Guarded:
     def _bound(
         self, text: Text, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
     ) -> tuple[str, dict[str, object]]:
-        made = self.parameters.bind(parameters, self.whole, self.patterns, dialect=self.dialect)
+        made = self.parameters.bind(parameters, self.whole, self.patterns, self.dialect)
         if facts is None and self.hidden:
             raise Misuse("This statement touches personal data: bind() needs the facts.")
         if facts is not None:

@@ -62,8 +62,8 @@ class Parameters:
         self,
         given: Sequence[object] | Mapping[str, object] | None,
         whole: frozenset[str],
-        patterns: frozenset[str] = frozenset(),
-        dialect: str = "sqlite",
+        patterns: frozenset[str],
+        dialect: str,
     ) -> dict[str, object]:
         """The values under their names in the guarded text, as the dialect's driver takes them.
 

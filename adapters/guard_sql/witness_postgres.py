@@ -19,11 +19,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from guard.errors import Misuse, Refused
+from guard.errors import Refused
 from guard_sql import paramstyle
 
 Node: TypeAlias = dict[str, Any]
@@ -246,12 +245,6 @@ class _Template:
 
     reads: frozenset[Column]
     columns: frozenset[str]
-
-
-def available() -> None:
-    """`Misuse` where PostgreSQL's parser is not installed: without it no text runs."""
-    if find_spec("pgparse") is None:
-        raise Misuse("PostgreSQL's own parser is missing: pip install 'personal-data-guard[postgres]'.")
 
 
 def check(sql: str, expected: Expected, names: Sequence[str] = ()) -> None:

@@ -144,7 +144,7 @@ class Day(date):
 
 
 def on(dialect: str, value: object) -> object:
-    return Parameters(count=1, names=()).bind([value], frozenset(), dialect=dialect)["u0"]
+    return Parameters(count=1, names=()).bind([value], frozenset(), frozenset(), dialect)["u0"]
 
 
 TYPED = [
@@ -175,7 +175,7 @@ def test_a_bool_is_a_number_on_sqlite_alone() -> None:
     assert on("postgres", True) is True
     assert type(on("sqlite", True)) is int
     with pytest.raises(Refused):
-        Parameters(count=1, names=()).bind([True], frozenset({"u0"}), dialect="postgres")
+        Parameters(count=1, names=()).bind([True], frozenset({"u0"}), frozenset(), "postgres")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from importlib import util
 
 import pytest
 
-from guard.errors import Misuse, Refused
+from guard.errors import Refused
 from guard_sql import witness_postgres
 from guard_sql.witness_postgres import DEEPEST, Expected, check
 
@@ -341,13 +341,6 @@ def test_an_insert_is_the_planned_one(sql: str) -> None:
     planned = replace(WRITE, kinds=frozenset({"insert"}))
     check("INSERT INTO retail.person AS t (name) VALUES ('x'), ('y') RETURNING t.id", planned)
     refused(sql, planned)
-
-
-def test_without_the_parser_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    witness_postgres.available()
-    monkeypatch.setattr(witness_postgres, "find_spec", lambda _: None)
-    with pytest.raises(Misuse, match=r"personal-data-guard\[postgres\]"):
-        witness_postgres.available()
 
 
 def test_it_is_loaded_on_demand() -> None:

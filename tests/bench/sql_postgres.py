@@ -36,6 +36,7 @@ import guard_dbapi
 import guard_sql
 from guard import Actor, Guard, Settings
 from guard.engine.decider import Decider
+from guard_dbapi import talk
 from guard_dbapi.driver import site_of
 from guard_sql import witness_postgres
 
@@ -333,7 +334,8 @@ def own(guard: Guard) -> list[str]:
             fresh = dataclasses.replace(
                 guarded, many=dataclasses.replace(guarded.many)
             )  # its cached parts are made again
-            witness_postgres.check(fresh.many.numbered, fresh.expected)
+            asked = talk.native(fresh.many.pyformat)
+            witness_postgres.check(asked.sql, fresh.expected, asked.names)
 
         def repeated() -> None:
             cache.apply(cache.plan(sql, pyformat=True), decision).bind((70_002,), facts)
