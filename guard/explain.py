@@ -7,7 +7,7 @@ terminal, a page and `--json`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -24,6 +24,7 @@ from guard.model import (
     Decision,
     FactCondition,
     GrantCondition,
+    Limit,
     Obligation,
     RelationCondition,
     Review,
@@ -234,13 +235,17 @@ class _Words:
 
     def obligation(self, obligation: Obligation) -> str:
         """An obligation as a sentence."""
-        if isinstance(obligation, Review):
-            above = obligation.above.subjects if obligation.above else 0
-            return self._say(
-                f"{obligation.by} approves before more than {above} persons are released",
-                f"涉及超过 {above} 人时须由 {obligation.by} 审批后放行",
-            )
-        return self._say(
-            f"between {obligation.minimum} and {obligation.subjects} persons, else {obligation.on_exceed}",
-            f"人数在 {obligation.minimum} 至 {obligation.subjects} 之间，否则 {obligation.on_exceed}",
-        )
+        match obligation:
+            case Review(by=role):
+                above = obligation.above.subjects if obligation.above else 0
+                return self._say(
+                    f"{role} approves before more than {above} persons are released",
+                    f"涉及超过 {above} 人时须由 {role} 审批后放行",
+                )
+            case Limit(subjects=most, minimum=least, on_exceed=otherwise):
+                return self._say(
+                    f"between {least} and {most} persons, else {otherwise}",
+                    f"人数在 {least} 至 {most} 之间，否则 {otherwise}",
+                )
+            case _:
+                assert_never(obligation)
