@@ -97,7 +97,7 @@ class _Settling:
         self._world = world
         self._dialect = world.dialect
         self._notes = Notes(world)
-        self.kind = _KINDS[type(reading.tree)]
+        self.kind: Kind = _KINDS[type(reading.tree)]
         if any(isinstance(node, exp.Query | exp.Exists) for node in reading.tree.walk()):
             raise sql_refused("A write has no subquery: read first, then write.")
         self._table, self._use = self._target()
@@ -207,13 +207,14 @@ class _Settling:
         return where
 
     def _keys(self, where: exp.Expr | None) -> list[exp.Expr]:
-        """The conjuncts that compare a key with a constant."""
+        """The conjuncts that compare one key with constants: the primary key, else the first subject that is named.
+
+        Of one alone: two of a row that is not permitted would tell that they stand in one row.
+        """
         entry = self._table.entry
         if where is None or not isinstance(entry, Source):
             return []
-        keys = {column for column, _ in self._table.subjects(entry)}
-        keys |= set(entry.key)
-        found: list[exp.Expr] = []
+        found: dict[str, list[exp.Expr]] = {}
         stack = [where]
         while stack:
             node = stack.pop()
@@ -226,9 +227,12 @@ class _Settling:
                 [node.expression] if isinstance(node, exp.EQ) else node.expressions if isinstance(node, exp.In) else []
             )
             of = node.this
-            if values and isinstance(of, exp.Column) and of.name in keys and all(constant(one) for one in values):
-                found.append(node)
-        return found
+            if values and isinstance(of, exp.Column) and all(constant(one) for one in values):
+                found.setdefault(of.name, []).append(node)
+        for key in (entry.key, *((column,) for column, _ in self._table.subjects(entry))):
+            if key and all(column in found for column in key):
+                return [one for column in key for one in found[column]]
+        return []
 
     def _read_back(self, expressions: Sequence[exp.Expr]) -> None:
         marker = self._use.marker if self._use is not None else self._table.name

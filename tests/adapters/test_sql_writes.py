@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import pytest
 import sql_world as world
 from sql_databases import OnPostgres, OnSqlite
@@ -321,3 +322,17 @@ def test_parameters_keep_their_places_where_a_field_between_them_is_stripped(ban
     before, after = tried(bank, sql, parameters=["Lu", "Z", 3, 1, "Li"])
     assert (before, after) == ([(True, ("1",))], [(True, ("3",))])
     assert changed(bank) == [{"customer_id": 3, "full_name": "Lu", "mobile": "13800000001", "grade": "A"}]
+
+
+def test_a_write_that_is_refused_links_no_two_keys_of_a_hidden_row() -> None:
+    """Two persons of one hidden loan: that they stand in one row is told by no refusal."""
+    made = guard_sql.plan("DELETE FROM loan WHERE guarantor_key = 'b' AND holder_key = 'a'", world.SITE)
+    fields = world.CATALOGUE.sources[world.LOAN].fields
+    shown_keys = {name: shown() for name in ("holder_key", "guarantor_key")}
+    decision = msgspec.structs.replace(
+        world.decision(world.LOAN, OP01, shown_keys), writes={world.LOAN: dict.fromkeys(fields, "keep")}
+    )
+    text, _ = made.apply(decision).before(None, world.FACTS)
+    # Once in WHERE, which is asked of permitted rows; one key besides, of those that are not.
+    assert text.count("t.\"holder_key\" = 'a'") == 2
+    assert text.count("t.\"guarantor_key\" = 'b'") == 1
