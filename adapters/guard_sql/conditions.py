@@ -20,8 +20,9 @@ is about. A person declared by the context is one of the row's persons (`declare
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, assert_never
 
@@ -47,26 +48,48 @@ ROW: Final = "t"
 
 _AGO: Final = "g_ago_"
 
-_FACTS: Final[Mapping[str, Callable[[Facts], str | int | None]]] = MappingProxyType(
+_FACTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "g_actor": lambda facts: facts.actor,
-        "g_actor_number": lambda facts: number(facts.actor),
-        "g_subject": lambda facts: facts.subject,
-        "g_subject_number": lambda facts: None if facts.subject is None else number(facts.subject),
-        "g_purpose": lambda facts: facts.purpose,
-        "g_operation": lambda facts: facts.operation,
-        "g_recipient": lambda facts: facts.recipient,
-        "g_judged": lambda facts: facts.judged,
-        "g_now": lambda facts: facts.seconds,
+        "g_actor": "actor",
+        "g_subject": "subject",
+        "g_purpose": "purpose",
+        "g_operation": "operation",
+        "g_recipient": "recipient",
+        "g_judged": "judged",
+        "g_now": "seconds",
     }
 )
+"""A parameter of the guard -> the fact that it is bound to."""
+
+_NUMBERS: Final[Mapping[str, str]] = MappingProxyType({"g_actor_number": "actor", "g_subject_number": "subject"})
+"""Those that are bound to a key as a number; NULL where it is none, which no row equals."""
+
+
+def values(names: Sequence[str]) -> Callable[[Facts], dict[str, str | int | None]]:
+    """What gives the parameters of the guard their values from the facts, prepared once for a text."""
+    plain = tuple(name for name in names if name in _FACTS)
+    others = tuple(name for name in names if name not in _FACTS)
+    # Two that are not used: of fewer than two attributes it gives no tuple.
+    get = attrgetter("actor", "actor", *(_FACTS[name] for name in plain))
+
+    def bound(facts: Facts) -> dict[str, str | int | None]:
+        made: dict[str, str | int | None] = dict(zip(plain, get(facts)[2:], strict=True))
+        for name in others:
+            made[name] = value(name, facts)
+        return made
+
+    return bound
 
 
 def value(name: str, facts: Facts) -> str | int | None:
     """What a parameter of the guard is bound to; NULL where the facts have none, which no row equals."""
     if name.startswith(_AGO):
         return Period.parse(name.removeprefix(_AGO)).before(date.fromisoformat(facts.date)).isoformat()
-    return _FACTS[name](facts)
+    if name in _NUMBERS:
+        key = getattr(facts, _NUMBERS[name])
+        return None if key is None else number(key)
+    found: str | int | None = getattr(facts, _FACTS[name])
+    return found
 
 
 class Conditions(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from guard.errors import Misuse
 from guard.model import Facts
 from guard_sql import paramstyle, witness_postgres
-from guard_sql.conditions import value
+from guard_sql.conditions import values
 from guard_sql.parameters import Parameters
 from guard_sql.persons import named_in
 from guard_sql.witness import Witness, writing
@@ -30,6 +30,11 @@ class Text:
     own: tuple[str, ...] = ()
     reads: frozenset[tuple[str, str, str]] = frozenset()
     templates: tuple[str, ...] = ()
+
+    @cached_property
+    def values(self) -> Callable[[Facts], dict[str, str | int | None]]:
+        """What gives its own parameters their values."""
+        return values(self.own)
 
     @cached_property
     def pyformat(self) -> str:
@@ -146,8 +151,7 @@ class Guarded:
         if facts is None and self.hidden:
             raise Misuse("This statement touches personal data: bind() needs the facts.")
         if facts is not None:
-            for name in text.own:
-                made[name] = value(name, facts)
+            made |= text.values(facts)
         return (text.sql if self.dialect == "sqlite" else text.pyformat), made
 
     def persons(self, hidden: Sequence[object]) -> tuple[str, ...]:
