@@ -437,6 +437,26 @@ def test_a_forked_child_opens_a_shard_of_its_own(directory):
     assert [one.size for one in report.shards] == [3, 3]
 
 
+def test_a_forked_child_closes_no_file_in_the_place_of_a_closed_registers(directory):
+    """The numbers of a closed log's files are soon those of a socket or a database."""
+    register = make(directory)
+    register.append(DRAFT)
+    register.close()
+    others = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            for one in others:
+                os.fstat(one)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    for one in others:
+        os.close(one)
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # Python 3.12: that is what is tested
 def test_a_fork_while_threads_append_leaves_child_and_parent_able_to(directory):
     with make(directory) as register:

@@ -119,7 +119,13 @@ class Log:
         raise Refused.own("GUARD-REGISTER", _FAILED)
 
     def abandon(self) -> None:
-        """In a forked child: lets go of the parent's files, writes nothing."""
+        """In a forked child: lets go of the parent's files, writes nothing.
+
+        Of one that the parent closed, the numbers of its files are other files' by now.
+        """
+        if self._closed:
+            return
+        self._closed = True
         os.close(self._file)
         os.close(self._head)
 
