@@ -111,7 +111,9 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
             "在同一事务中写入了关系所依据的数据，不得再凭该关系操作。",
         ),
         "GUARD-WRITE": _own(
-            "The statement would write a row that may not be written.", "该语句会写入不允许写入的记录。"
+            "The statement would write a row that may not be written, or leaves one out only by a column that is "
+            "neither a subject nor the key of its source.",
+            "该语句会写入不允许写入的记录，或者仅凭主体和主键以外的列排除这类记录。",
         ),
         "GUARD-HELD": _own("Another person has to approve this first.", "须先经他人审批。"),
         "GUARD-REVIEW": _own("The approval cannot be used for this.", "该审批不能用于本次操作。"),

@@ -246,7 +246,9 @@ def test_a_consent_is_renewed_by_a_fresh_act_and_all_are_judged_by_the_present_r
     assert guard("consent", "renew", old, str(file), "--config", config) == 0
     assert "valid until" in capsys.readouterr().out
     assert guard("consent", "list", "1002", "--config", config) == 0
-    assert "renewed by" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "renewed by" in listed
+    assert "valid until 20" in " ".join(listed.split())  # a date, not seconds
     assert guard("consent", "judge", "--config", config) == 0
     assert "sha256:" in capsys.readouterr().out
 
@@ -272,6 +274,13 @@ def test_one_changed_byte_of_the_register_is_found(tmp_path: Path, capsys: Outpu
     assert capsys.readouterr().err
     assert guard("register", "verify", "--config", str(config), "--json") == 1
     assert lines(capsys)[0]["ok"] is False
+
+
+def test_misuse_points_at_the_help_of_its_command(capsys: Output) -> None:
+    assert guard("consent", "list") == 2
+    assert "See guard consent list --help." in capsys.readouterr().err
+    assert guard("nothing") == 2
+    assert "See guard --help." in capsys.readouterr().err
 
 
 # --- sql ------------------------------------------------------------------------------------------

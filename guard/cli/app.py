@@ -45,7 +45,8 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort:
         return MISUSE
     except TyperException as error:
-        show.failure(f"{error.format_message()} See guard --help.")
+        at = getattr(error, "ctx", None)  # the command whose usage it is
+        show.failure(f"{error.format_message()} See {at.command_path if at else 'guard'} --help.")
         return MISUSE
     except ConfigError as error:
         show.problems(error.problems)

@@ -41,7 +41,8 @@ def record(
     made = _read(file)
     with _opened(config) as guard:
         verdict = guard.consents.record(made)
-    _tell(verdict, json=json)
+        zone = guard.settings.zone
+    _tell(verdict, zone, json=json)
     return 0
 
 
@@ -56,7 +57,8 @@ def renew(
     made = _read(file)
     with _opened(config) as guard:
         verdict = guard.consents.renew(consent_id, made)
-    _tell(verdict, json=json)
+        zone = guard.settings.zone
+    _tell(verdict, zone, json=json)
     return 0
 
 
@@ -69,12 +71,12 @@ def _read(file: Path) -> ConsentRecord:
         raise Misuse(f"{file} is no consent record: {error}.") from None
 
 
-def _tell(verdict: Verdict, *, json: bool) -> None:
+def _tell(verdict: Verdict, zone: str, *, json: bool) -> None:
     if json:
         show.json_line({"verdict": verdict})
     else:
         covered = "; ".join(f"{', '.join(one.operations)}: {', '.join(one.categories)}" for one in verdict.scopes)
-        show.out.print(show.plain(f"valid until {verdict.valid_until} for {covered}"), style="green")
+        show.out.print(show.plain(f"valid{_until(verdict, zone)} for {covered}"), style="green")
 
 
 @app.command("list")
@@ -86,26 +88,31 @@ def list_consents(
     """Lists all that a person agreed to, in the order in which it was recorded."""
     with _opened(config) as guard:
         kept = guard.consents.list(subject)
+        zone = guard.settings.zone
     if json:
         for one in kept:
             show.json_line(_line(one))
         return 0
     table = show.table("consent", "purposes", "recorder", "state")
     for one in kept:
-        cells = (one.record.consent.id, ", ".join(one.record.consent.purposes), one.record.recorder, _state(one))
+        cells = (one.record.consent.id, ", ".join(one.record.consent.purposes), one.record.recorder, _state(one, zone))
         table.add_row(*(show.plain(cell) for cell in cells))
     show.out.print(table)
     return 0
 
 
-def _state(one: Kept) -> str:
+def _state(one: Kept, zone: str) -> str:
     if not one.verdict.valid:
         return f"void ({', '.join(reason.rule for reason in one.verdict.reasons)})"
     if one.withdrawn_at is not None:
-        return f"withdrawn at {one.withdrawn_at}"
+        return f"withdrawn at {show.moment(one.withdrawn_at, zone)}"
     if one.renewed_by is not None:
         return f"renewed by {one.renewed_by}"
-    return f"until {one.verdict.valid_until}"
+    return f"valid{_until(one.verdict, zone)}"
+
+
+def _until(verdict: Verdict, zone: str) -> str:
+    return "" if verdict.valid_until is None else f" until {show.moment(verdict.valid_until, zone)}"
 
 
 def _line(one: Kept) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -52,10 +50,9 @@ def show_entries(
 
 
 def _cells(one: Entry, zone: str) -> tuple[str, ...]:
-    moment = datetime.fromtimestamp(one.time, UTC).astimezone(ZoneInfo(zone))
     persons = one.persons.count if one.persons else 0
     return (
-        moment.isoformat(sep=" ", timespec="seconds")[:19],
+        show.moment(one.time, zone),
         f"{one.shard[:6]}/{one.seq}",
         one.kind,
         one.actor.id or "(a person)",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -49,10 +47,10 @@ def list_reviews(
         for one in found:
             show.json_line(one)
         return 0
-    table = show.table("review", "held", "state", "requester", "purpose", "persons", "by")
+    table = show.table("review", "held", "state", "requester", "purpose", "persons", "approver")
     for one in found:
-        moment = datetime.fromtimestamp(one.held_at, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")[:19]
-        cells = (one.review_id, moment, _state(one), one.requester, one.purpose, str(one.persons), ", ".join(one.by))
+        held, by = show.moment(one.held_at, zone), ", ".join(one.by)
+        cells = (one.review_id, held, _state(one), one.requester, one.purpose, str(one.persons), by)
         table.add_row(*(show.plain(cell) for cell in cells))
     show.out.print(table)
     return 0

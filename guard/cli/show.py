@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -33,6 +35,11 @@ def json_line(value: Any) -> None:
 def plain(text: str) -> Text:
     """Text from outside as it is: no markup, no terminal control characters."""
     return Text("".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text))
+
+
+def moment(seconds: int, zone: str) -> str:
+    """A time as the institution's calendar and clock say it."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")[:19]
 
 
 _WHOLE: Final = frozenset({"rule", "规则", "review"})
