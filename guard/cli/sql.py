@@ -21,7 +21,7 @@ from guard_dbapi import GuardedCursor
 
 
 def sql(
-    statement: Annotated[str, typer.Argument(help="A SELECT, INSERT, UPDATE or DELETE.")],
+    statement: Annotated[str, typer.Argument(help="A SELECT, INSERT or UPDATE, for the operation use.")],
     actor: Annotated[str, typer.Option(help="Who acts: the id.")],
     purpose: Annotated[str, typer.Option(help="What for.")],
     role: Annotated[list[str] | None, typer.Option(help="A role of the actor; may be repeated.")] = None,
