@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeAlias, TypeVar, assert_never
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
@@ -152,48 +152,67 @@ def _scope(scope: V | None) -> V:
     return scope
 
 
+class _Walk:
+    """A road, and what is sent back into it: an answer, or the refusal of an effect."""
+
+    __slots__ = ("_answer", "_refusal", "_road", "parted", "written")
+
+    def __init__(self, road: enforce.Road | enforce.Writing) -> None:
+        self._road: Final = road
+        self._answer: object = None
+        self._refusal: Refused | None = None
+        self.parted = False
+        """Whether a savepoint was neither kept nor undone yet."""
+        self.written = 0
+        """How many rows were written, once a write's road has ended."""
+
+    def step(self) -> enforce.Effect | None:
+        """The next effect; None at the end."""
+        answer, refusal = self._answer, self._refusal
+        self._answer = self._refusal = None
+        try:
+            return self._road.send(answer) if refusal is None else self._road.throw(refusal)
+        except StopIteration as end:
+            self.written = end.value or 0
+            return None
+
+    def answer(self, effect: enforce.Effect, answer: object) -> None:
+        """What came of an effect."""
+        self._answer = answer
+        self.parted = isinstance(effect, enforce.Savepoint) or (self.parted and not isinstance(effect, enforce.Settle))
+
+    def refuse(self, refusal: Refused) -> None:
+        """An effect was refused: the road registers it and lets it out."""
+        self._refusal = refusal
+
+
 def drive(road: enforce.Road, effects: Effects) -> Iterator[list[enforce.Row]]:
     """Walks the road of a read; yields each batch of rows that it releases."""
-    answer: object = None
-    refusal: Refused | None = None
-    while True:
-        try:
-            effect = road.send(answer) if refusal is None else road.throw(refusal)
-        except StopIteration:
-            return
-        answer = refusal = None
+    walk = _Walk(road)
+    while (effect := walk.step()) is not None:
         if isinstance(effect, enforce.Release):
             yield effect.rows
             continue
         try:
-            answer = effects.perform(effect)
+            walk.answer(effect, effects.perform(effect))
         except Refused as refused:
-            refusal = refused
+            walk.refuse(refused)
 
 
 def carry_out(road: enforce.Writing, effects: Effects) -> int:
     """Walks the road of a write to its end; how many rows were written."""
-    answer: object = None
-    refusal: Refused | None = None
-    parted = False
+    walk = _Walk(road)
     try:
-        while True:
+        while (effect := walk.step()) is not None:
             try:
-                effect = road.send(answer) if refusal is None else road.throw(refusal)
-            except StopIteration as end:
-                written: int = end.value
-                return written
-            answer = refusal = None
-            try:
-                answer = effects.perform(effect)
+                walk.answer(effect, effects.perform(effect))
             except Refused as refused:
-                refusal = refused
-            else:
-                parted = isinstance(effect, enforce.Savepoint) or (parted and not isinstance(effect, enforce.Settle))
+                walk.refuse(refused)
     finally:
-        if parted:  # something other than a refusal came out of an effect
+        if walk.parted:  # something other than a refusal came out of an effect
             with suppress(Refused):
                 _scope(effects.scope).settle(keep=False)
+    return walk.written
 
 
 # --- Asynchronous ---------------------------------------------------------------------------------
@@ -237,43 +256,28 @@ class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
 
 async def drive_async(road: enforce.Road, effects: AsyncEffects) -> AsyncIterator[list[enforce.Row]]:
     """`drive`, awaited."""
-    answer: object = None
-    refusal: Refused | None = None
-    while True:
-        try:
-            effect = road.send(answer) if refusal is None else road.throw(refusal)
-        except StopIteration:
-            return
-        answer = refusal = None
+    walk = _Walk(road)
+    while (effect := walk.step()) is not None:
         if isinstance(effect, enforce.Release):
             yield effect.rows
             continue
         try:
-            answer = await effects.perform(effect)
+            walk.answer(effect, await effects.perform(effect))
         except Refused as refused:
-            refusal = refused
+            walk.refuse(refused)
 
 
 async def carry_out_async(road: enforce.Writing, effects: AsyncEffects) -> int:
     """`carry_out`, awaited. A cancelled task undoes what stood in the savepoint, as far as it still may wait."""
-    answer: object = None
-    refusal: Refused | None = None
-    parted = False
+    walk = _Walk(road)
     try:
-        while True:
+        while (effect := walk.step()) is not None:
             try:
-                effect = road.send(answer) if refusal is None else road.throw(refusal)
-            except StopIteration as end:
-                written: int = end.value
-                return written
-            answer = refusal = None
-            try:
-                answer = await effects.perform(effect)
+                walk.answer(effect, await effects.perform(effect))
             except Refused as refused:
-                refusal = refused
-            else:
-                parted = isinstance(effect, enforce.Savepoint) or (parted and not isinstance(effect, enforce.Settle))
+                walk.refuse(refused)
     finally:
-        if parted:
+        if walk.parted:
             with suppress(Refused):
                 await _scope(effects.scope).settle(keep=False)
+    return walk.written

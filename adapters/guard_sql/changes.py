@@ -66,7 +66,6 @@ class Settled:
     """The part of WHERE that compares keys with constants."""
     read: frozenset[str]
     """Fields that its expressions read."""
-    whole: frozenset[str]
     patterns: frozenset[str]
 
 
@@ -101,7 +100,6 @@ class _Settling:
         if any(isinstance(node, exp.Query | exp.Exists) for node in reading.tree.walk()):
             raise sql_refused("A write has no subquery: read first, then write.")
         self._table, self._use = self._target()
-        self._expressions: list[exp.Expr] = []
 
     def settled(self) -> Settled:
         tree = self._tree
@@ -124,7 +122,6 @@ class _Settling:
             where=write(where, dialect) if where is not None else dialect.forms.constant(holds=True),
             keys=" AND ".join(f"({write(one, dialect)})" for one in keys) or dialect.forms.constant(holds=True),
             read=frozenset(self._use.named if self._use is not None else ()),
-            whole=frozenset(),
             patterns=frozenset(
                 part.name for like in tree.find_all(exp.Like) for part in like.expression.find_all(exp.Placeholder)
             ),
@@ -170,7 +167,7 @@ class _Settling:
                 raise sql_refused("Each row of VALUES has a value for each of the columns.")
             if row.find(exp.Column) is not None:
                 raise sql_refused("A value of an INSERT is no column.")
-            rows.append(tuple(self._expression(one, row) for one in list(row.expressions)))
+            rows.append(tuple(self._expression(one) for one in list(row.expressions)))
         return fields, rows
 
     def _update(self, tree: exp.Expr) -> tuple[tuple[str, ...], list[tuple[exp.Expr, ...]]]:
@@ -181,12 +178,12 @@ class _Settling:
             if not isinstance(to, exp.Column) or to.args.get("table") is not None:
                 raise sql_refused("SET names a column without its table, and its value.")
             fields.append(self._field(to.this))
-            values.append(self._expression(pair.expression, pair))
+            values.append(self._expression(pair.expression))
         if not fields:
             raise sql_refused("It writes nothing.")
         return self._once(fields), [tuple(values)]
 
-    def _expression(self, node: exp.Expr, _holder: exp.Expr) -> exp.Expr:
+    def _expression(self, node: exp.Expr) -> exp.Expr:
         holder = exp.Paren(this=exp.Null())
         node.replace(holder)
         holder.set("this", node)
@@ -283,7 +280,7 @@ class Change:
             many=many[1],
             declared=declared[1],
             parameters=parameters,
-            whole=made.whole,
+            whole=frozenset(),
             patterns=made.patterns,
             related=template.related if template else frozenset(),
             written=Written(

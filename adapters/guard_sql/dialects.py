@@ -68,30 +68,37 @@ class Dialect:
 
 _THIS: Final = frozenset({"this"})
 
+_FUNCTIONS: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
+    {
+        exp.Lower: _THIS,
+        exp.Upper: _THIS,
+        exp.Length: _THIS,
+        exp.Coalesce: frozenset({"this", "expressions"}),
+        exp.Nullif: frozenset({"this", "expression"}),
+        exp.Substring: frozenset({"this", "start", "length"}),
+        exp.Trim: frozenset({"this", "expression", "position"}),
+        exp.Round: frozenset({"this", "decimals"}),
+        exp.StrPosition: frozenset({"this", "substr"}),
+    }
+)
+_AGGREGATES: Final[Mapping[type[exp.Expr], frozenset[str]]] = MappingProxyType(
+    {
+        exp.Count: frozenset({"this", "big_int"}),
+        exp.Sum: _THIS,
+        exp.Avg: _THIS,
+        exp.Min: _THIS,
+        exp.Max: _THIS,
+    }
+)
+
 SQLITE: Final = Dialect(
     name="sqlite",
     functions=MappingProxyType(
         {
-            exp.Lower: _THIS,
-            exp.Upper: _THIS,
-            exp.Length: _THIS,
-            exp.Coalesce: frozenset({"this", "expressions"}),
-            exp.Nullif: frozenset({"this", "expression"}),
-            exp.Substring: frozenset({"this", "start", "length"}),
-            exp.Trim: frozenset({"this", "expression", "position"}),
-            exp.Round: frozenset({"this", "decimals"}),
-            exp.StrPosition: frozenset({"this", "substr"}),
+            **_FUNCTIONS,
         }
     ),
-    aggregates=MappingProxyType(
-        {
-            exp.Count: frozenset({"this", "big_int"}),
-            exp.Sum: _THIS,
-            exp.Avg: _THIS,
-            exp.Min: _THIS,
-            exp.Max: _THIS,
-        }
-    ),
+    aggregates=_AGGREGATES,
     unnamed=MappingProxyType({"total": True}),
     casts=frozenset({exp.DType.TEXT, exp.DType.INT, exp.DType.DOUBLE}),
     nulls=MappingProxyType(
@@ -116,27 +123,15 @@ POSTGRES: Final = Dialect(
     name="postgres",
     functions=MappingProxyType(
         {
-            exp.Lower: _THIS,
-            exp.Upper: _THIS,
-            exp.Length: _THIS,
-            exp.Coalesce: frozenset({"this", "expressions"}),
-            exp.Nullif: frozenset({"this", "expression"}),
-            exp.Substring: frozenset({"this", "start", "length"}),
-            exp.Trim: frozenset({"this", "expression", "position"}),
-            exp.Round: frozenset({"this", "decimals"}),
+            **_FUNCTIONS,
             exp.Abs: _THIS,
             exp.Ceil: _THIS,
             exp.Floor: _THIS,
-            exp.StrPosition: frozenset({"this", "substr"}),
         }
     ),
     aggregates=MappingProxyType(
         {
-            exp.Count: frozenset({"this", "big_int"}),
-            exp.Sum: _THIS,
-            exp.Avg: _THIS,
-            exp.Min: _THIS,
-            exp.Max: _THIS,
+            **_AGGREGATES,
             exp.LogicalAnd: _THIS,
             exp.LogicalOr: _THIS,
         }

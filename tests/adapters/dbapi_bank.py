@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import psycopg
+import pytest
 
 import guard_dbapi
 from guard import Actor, Guard, Settings
@@ -123,3 +124,17 @@ def _move(raw: Any, lite: sqlite3.Connection, table: str, columns: dict[str, str
     with raw.cursor().copy(f"COPY retail.{table} ({names}) FROM STDIN".encode()) as copy:
         for row in lite.execute(f"SELECT {names} FROM {table}"):
             copy.write_row([bool(cell) if flag else cell for cell, flag in zip(row, flags, strict=True)])
+
+
+def loaded(kind: Kind, recorded: Path, folder: Path, request: pytest.FixtureRequest, limits: str) -> tuple[str, Guard]:
+    """A copy of the recorded bank on either database, and the guard before it: where it lies, and the guard."""
+    if kind == "sqlite":
+        copied(recorded, folder)
+        place = str(folder / "bank.db")
+    else:
+        place = request.getfixturevalue("postgres_url")
+        postgres_bank(recorded, folder, place)
+    if limits:
+        config = folder / "guard.yaml"
+        config.write_text(config.read_text("utf-8").replace("batch: 256", limits), "utf-8")
+    return place, Guard.load(folder / "guard.yaml")

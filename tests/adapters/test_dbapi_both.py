@@ -42,16 +42,7 @@ def opened(request: pytest.FixtureRequest, recorded: Path, tmp_path: Path) -> It
 
     def make(*texts: str, limits: str = "") -> Bank:
         folder = tmp_path / "bank"
-        if kind == "sqlite":
-            dbapi_bank.copied(recorded, folder)
-            place = str(folder / "bank.db")
-        else:
-            place = request.getfixturevalue("postgres_url")
-            dbapi_bank.postgres_bank(recorded, folder, place)
-        if limits:
-            config = folder / "guard.yaml"
-            config.write_text(config.read_text("utf-8").replace("batch: 256", limits), "utf-8")
-        guard = Guard.load(folder / "guard.yaml")
+        place, guard = dbapi_bank.loaded(kind, recorded, folder, request, limits)
         if kind == "postgres":
             few = [one for one in example.consents() if one.subject in FEW]
             guard.consents.record_many(few)

@@ -18,7 +18,7 @@ from sqlalchemy import exc, orm
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 import guard_sqlalchemy
-from guard import Actor, Guard, Misuse, Refused
+from guard import Actor, Misuse, Refused
 from guard.demo import bank as example
 
 FEW = {str(number) for number in range(1001, 1013)}
@@ -106,16 +106,7 @@ def opened(request: pytest.FixtureRequest, recorded: Path, tmp_path: Path) -> It
 
     def make(*texts: str, limits: str = "") -> Alchemy:
         folder = tmp_path / "bank"
-        if kind == "sqlite":
-            dbapi_bank.copied(recorded, folder)
-            place = str(folder / "bank.db")
-        else:
-            place = request.getfixturevalue("postgres_url")
-            dbapi_bank.postgres_bank(recorded, folder, place)
-        if limits:
-            config = folder / "guard.yaml"
-            config.write_text(config.read_text("utf-8").replace("batch: 256", limits), "utf-8")
-        guard = Guard.load(folder / "guard.yaml")
+        place, guard = dbapi_bank.loaded(kind, recorded, folder, request, limits)
         if kind == "postgres":
             guard.consents.record_many([one for one in example.consents() if one.subject in FEW])
         bank = Bank(kind, folder, place, guard)
