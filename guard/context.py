@@ -8,6 +8,8 @@ purpose is `separate`.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, Self
@@ -83,11 +85,9 @@ class Acting:
     ) -> None:
         self._closed = True
         if self._token is not None:
-            try:
+            # Closed in another Context than it was opened in, it is not there to reset; the closed flag reaches it.
+            with suppress(ValueError):
                 _current.reset(self._token)
-            except ValueError:
-                # Closed in another Context than it was opened in; the closed flag has reached every copy.
-                return
 
     @property
     def open(self) -> bool:
@@ -123,6 +123,25 @@ def current(owner: object) -> Acting:
     if not acting.open:
         raise Refused.own("GUARD-CONTEXT", "It closed before this operation; work that goes on opens its own.")
     return acting
+
+
+@contextmanager
+def carried(acting: Acting) -> Iterator[None]:
+    """The same act in another thread or task, which did not inherit it.
+
+    GUARD-CONTEXT if it closed meanwhile, GUARD-NARROW where another act is open: two are never mixed.
+    """
+    if not acting.open:
+        raise Refused.own("GUARD-CONTEXT", "It closed before this call; work that goes on opens its own.")
+    there = _current.get()
+    if there is not None and there.open and there is not acting:
+        raise Refused.own("GUARD-NARROW", "What is bound to one act is not called within another.")
+    token = _current.set(acting)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            _current.reset(token)
 
 
 def subject_key(text: object) -> str:

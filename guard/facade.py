@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
-from guard import clock, context, drive, enforce
+from guard import clock, context, drive, enforce, jobs
 from guard.config import Settings
 from guard.consent import Ledger
 from guard.errors import Misuse, Refused
@@ -21,12 +21,17 @@ from guard.register.seal import KeyFile
 from guard.release import Release, load
 from guard.review import Reviews
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class Guard:
     """What a program embeds: opened once, closed at the end, shared by its threads.
 
     `Guard.load("guard.yaml")` opens one from files. It is a context manager; `describe()` says what it loaded.
     """
+
+    _registers: ClassVar[type[Register]] = Register
 
     def __init__(
         self,
@@ -52,7 +57,7 @@ class Guard:
         )
 
     @classmethod
-    def load(cls, path: str | Path = "guard.yaml", *, now: clock.Clock = clock.system) -> Guard:
+    def load(cls, path: str | Path = "guard.yaml", *, now: clock.Clock = clock.system) -> Self:
         """A guard from guard.yaml and the documents that it names.
 
         Raises ConfigError with every problem found, Refused if the engine cannot be trusted.
@@ -60,15 +65,15 @@ class Guard:
         return cls.open(Settings.load(path), now=now)
 
     @classmethod
-    def open(cls, settings: Settings, *, now: clock.Clock = clock.system) -> Guard:
+    def open(cls, settings: Settings, *, now: clock.Clock = clock.system) -> Self:
         """A guard from settings that were read already."""
         steady = clock.Steady(now)
         with ExitStack() as undo:
-            release = load(settings)
+            release = cls._loaded(settings)
             undo.callback(release.close)
             persons = PersonKeys.open(settings)
             undo.callback(persons.close)
-            register = Register.open(settings, persons.keys, now=steady.recent)
+            register = cls._registers.open(settings, persons.keys, now=steady.recent)
             undo.callback(register.close)
             ledger = Ledger.open(
                 settings,
@@ -82,6 +87,10 @@ class Guard:
             ledger.rejudge()
             undo.pop_all()
         return cls(release, settings=settings, ledger=ledger, register=register, now=steady)
+
+    @classmethod
+    def _loaded(cls, settings: Settings) -> Release:
+        return load(settings)
 
     def __enter__(self) -> Self:
         return self
@@ -154,10 +163,7 @@ class Guard:
         if not isinstance(actor, Actor):
             raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")
         if purpose is None or purpose not in self._release.purposes:
-            near = difflib.get_close_matches(str(purpose), self._release.purposes, n=1)
-            detail = None
-            if purpose is not None:
-                detail = f"{purpose!s:.64} is not a purpose" + (f"; did you mean {near[0]}?" if near else ".")
+            detail = None if purpose is None else self._unknown(purpose)
             raise self._registered(
                 Refused((self._purposes(),), detail=detail, catalog=self._release.messages),
                 Draft(kind="denied", actor=actor, recipient=recipient, reasons=(self._purposes(),)),
@@ -173,6 +179,50 @@ class Guard:
             review=review,
             separate=separate,
         )
+
+    def job(
+        self,
+        *,
+        actor: Actor | str,
+        purpose: str,
+        operation: Operation = "use",
+        subject: Callable[..., str | int] | None = None,
+        recipient: Recipient = context.STAFF,
+        declared: Declared = context.NOTHING_DECLARED,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """A decorator: each call of the function, sync or async, is an act of its own.
+
+        `actor` is an Actor, or the id of a service. `subject` tells from the call's arguments which person it is
+        about, if it is about one. Misuse, at once, for an unknown purpose and for a generator.
+        """
+        who = Actor(id=actor, kind="service") if isinstance(actor, str) else actor
+        if purpose not in self._release.purposes:
+            raise Misuse(self._unknown(purpose))
+
+        def opened(*given: Any, **named: Any) -> context.Acting:
+            about = None if subject is None else subject(*given, **named)
+            return self.acting(
+                who,
+                purpose=purpose,
+                subject=about,
+                operation=operation,
+                recipient=recipient,
+                declared=declared,
+                separate=True,
+            )
+
+        def made(function: Callable[P, R]) -> Callable[P, R]:
+            return jobs.job(opened, function)
+
+        return made
+
+    def bind(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function within the present act wherever it is called: in a pool, a thread, a later task.
+
+        An executor loses the context otherwise, and what runs there is refused. The act's end reaches it all the
+        same. Refused GUARD-PURPOSE where no act is open.
+        """
+        return jobs.bind(self.current(), function)
 
     def decide(self, activities: Sequence[Activity]) -> tuple[Decision, ...]:
         """What the policies say, for information: nothing is enforced or registered."""
@@ -373,6 +423,10 @@ class Guard:
             date=activity.time.date,
             judged=release.decider.judged,
         )
+
+    def _unknown(self, purpose: object) -> str:
+        near = difflib.get_close_matches(str(purpose), self._release.purposes, n=1)
+        return f"{purpose!s:.64} is not a purpose" + (f"; did you mean {near[0]}?" if near else ".")
 
     def _purposes(self) -> Reason:
         return Reason(rule="GUARD-PURPOSE", remedy=Remedy(purposes=tuple(sorted(self._release.purposes))))

@@ -66,6 +66,7 @@ ORDER = [
     {"errors"},
     {"masks", "clock"},
     {"wire", "context"},
+    {"jobs"},
     {"merge", "documents"},
     {"catalogue", "config"},
     {"engine"},

@@ -1,0 +1,74 @@
+"""Functions as acts of their own (`Guard.job`), and an act carried into pools and threads (`Guard.bind`).
+
+A decorator that only opens and closes around the call would be wrong for two kinds of functions: an `async def`
+returns before its body has run, and a generator would leak its act into whoever consumes it. The first is awaited
+inside the act, the second is Misuse.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+from guard import context
+from guard.context import Acting
+from guard.errors import Misuse
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_GENERATOR: Final = (
+    "{name} is a generator: its act would leak to whoever consumes it. Open guard.acting(…) inside it, around each "
+    "piece of work, or return a list."
+)
+
+
+def job(opened: Callable[..., Acting], function: Callable[P, R]) -> Callable[P, R]:
+    """The function, each call of it within the act that `opened` makes of the call's arguments."""
+    _function(function)
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def awaited(*given: P.args, **named: P.kwargs) -> Any:
+            with opened(*given, **named):
+                return await function(*given, **named)
+
+        return cast("Callable[P, R]", awaited)
+
+    @wraps(function)
+    def called(*given: P.args, **named: P.kwargs) -> R:
+        with opened(*given, **named):
+            return function(*given, **named)
+
+    return called
+
+
+def bind(acting: Acting, function: Callable[P, R]) -> Callable[P, R]:
+    """The function, each call of it within `acting`, wherever it is called, as long as that is open."""
+    _function(function)
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def awaited(*given: P.args, **named: P.kwargs) -> Any:
+            with context.carried(acting):
+                return await function(*given, **named)
+
+        return cast("Callable[P, R]", awaited)
+
+    @wraps(function)
+    def called(*given: P.args, **named: P.kwargs) -> R:
+        with context.carried(acting):
+            return function(*given, **named)
+
+    return called
+
+
+def _function(function: Any) -> None:
+    """Misuse for what would run outside its act."""
+    name = getattr(function, "__qualname__", type(function).__name__)
+    if isinstance(function, type) or not callable(function):
+        raise Misuse(f"{name} is not a function.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise Misuse(_GENERATOR.format(name=name))
