@@ -65,11 +65,11 @@ class Guard:
         return cls.open(Settings.load(path), now=now)
 
     @classmethod
-    def open(cls, settings: Settings, *, now: clock.Clock = clock.system) -> Self:
-        """A guard from settings that were read already."""
+    def open(cls, settings: Settings, *, now: clock.Clock = clock.system, release: Release | None = None) -> Self:
+        """A guard from settings that were read already; it decides by `release`, else by the one that they name."""
         steady = clock.Steady(now)
         with ExitStack() as undo:
-            release = cls._loaded(settings)
+            release = release or load(settings)
             undo.callback(release.close)
             persons = PersonKeys.open(settings)
             undo.callback(persons.close)
@@ -87,10 +87,6 @@ class Guard:
             ledger.rejudge()
             undo.pop_all()
         return cls(release, settings=settings, ledger=ledger, register=register, now=steady)
-
-    @classmethod
-    def _loaded(cls, settings: Settings) -> Release:
-        return load(settings)
 
     def __enter__(self) -> Self:
         return self

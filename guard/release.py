@@ -46,7 +46,11 @@ def load(settings: Settings) -> Release:
     """The release that a guard.yaml names; ConfigError or Refused says what cannot be trusted."""
     declared = catalogue.load(settings.catalogue)
     bundles = load_bundles(settings)
-    engine = _engine(settings, bundles)
+    return assemble(settings, declared, bundles, _engine(settings, bundles))
+
+
+def assemble(settings: Settings, declared: Catalogue, bundles: Sequence[Bundle], engine: Engine) -> Release:
+    """The release of an engine that answers for these bundles, on a catalogue."""
     limits = settings.limits
     cache = Cache(limits.cache, limits.cache_per_actor)
     layers = tuple(settings.layers.present())

@@ -80,6 +80,7 @@ ORDER = [
     {"reading", "writing"},
     {"enforce", "drive", "counterfactual", "explain"},
     {"facade"},
+    {"testing", "testing_fixtures"},
     {"demo"},
     {"check"},
     {"cli"},
