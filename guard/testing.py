@@ -18,7 +18,7 @@ see `guard.testing_fixtures`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
@@ -166,7 +166,7 @@ class _Function:
         self._decide = decide
         self.digests: Mapping[str, str] = {"floor": "sha256:" + "0" * 64, PROFILE: "sha256:" + "0" * 64}
 
-    def evaluate(self, _layer: str, entrypoint: Entrypoint, document: bytes) -> Sequence[Mapping[str, Any]]:
+    def evaluate(self, layer: str, entrypoint: Entrypoint, document: bytes) -> object:  # noqa: ARG002 -- there is one layer
         """The function's answers, each with the id of its activity; to a consent, that it is valid."""
         if entrypoint == "decision":
             activities = msgspec.json.decode(document, type=_Activities).activities

@@ -37,9 +37,9 @@ def url(documents: Path) -> str:
 
 def read(guard: testing.UnsafeGuard, sql: str = READ, **context: Any) -> list[Any]:
     connect = guard_dbapi.wrap(sqlite3.connect, guard, dialect="sqlite")
-    with closing(connect(str(guard.settings.database.sqlite_file))) as connection:
-        with guard.acting(OFFICER, purpose="loan_underwriting", **context):
-            return connection.execute(sql).fetchall()
+    act = guard.acting(OFFICER, purpose="loan_underwriting", **context)
+    with closing(connect(str(guard.settings.database.sqlite_file))) as connection, act:
+        return connection.execute(sql).fetchall()
 
 
 def test_allow_all_shows_everything_and_registers_whom_it_showed(documents: Path, unsafe_guard: Opens) -> None:
@@ -59,7 +59,7 @@ def test_a_denial_is_refused_by_its_rules_and_registered(documents: Path, unsafe
         read(guard)
     assert set(caught.value.rules) == {"PI-02", "MY-01"}
     assert guard.registered.find("denied", rule="MY-01")
-    with pytest.raises(AssertionError, match=r"there are: \['denied"):
+    with pytest.raises(AssertionError, match="there are: .*denied"):
         guard.registered.require("read")
 
 
@@ -83,9 +83,9 @@ def test_what_a_function_gets_wrong_is_refused_as_of_any_engine(documents: Path,
 
 
 def test_it_warns_by_name(documents: Path, tmp_path: Path) -> None:
-    with pytest.warns(UnsafeWarning, match="nothing is decided by law"):
-        with testing.unsafe_guard(documents, tmp_path, database=url(documents)):
-            pass
+    opening = testing.unsafe_guard(documents, tmp_path, database=url(documents))
+    with pytest.warns(UnsafeWarning, match="nothing is decided by law"), opening:
+        pass
 
 
 def test_without_a_database_it_has_one_of_its_own(documents: Path, unsafe_guard: Opens, tmp_path: Path) -> None:
