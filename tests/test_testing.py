@@ -59,7 +59,7 @@ def test_a_denial_is_refused_by_its_rules_and_registered(documents: Path, unsafe
         read(guard)
     assert set(caught.value.rules) == {"PI-02", "MY-01"}
     assert guard.registered.find("denied", rule="MY-01")
-    with pytest.raises(AssertionError, match="there are: .*denied"):
+    with pytest.raises(AssertionError, match="there are: "):
         guard.registered.require("read")
 
 
