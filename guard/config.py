@@ -179,6 +179,8 @@ class Limits(Strict):
     """Rows of one statement, held in memory until they are registered and released (count)."""
     itemise: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Persons that one register entry names (count); above, it says how many."""
+    body: Annotated[int, Field(ge=1_024, le=67_108_864)] = 1_048_576
+    """A body of a guarded request or answer (bytes); it is held in memory until it is registered and released."""
     register_wait: Seconds = 5.0
     """How long an operation waits for its register entry to be durable (seconds)."""
     ledger_wait: Seconds = 0.5

@@ -20,6 +20,11 @@ from guard.model import Actor, Declared, Operation, Outcome, Recipient
 STAFF: Final = Recipient(kind="staff")
 NOTHING_DECLARED: Final = Declared()
 
+UNOPENED: Final = (
+    "Open one with guard.acting(actor, purpose=…). In a web application the route declares it, in routes.yaml or by "
+    "guard_asgi.purpose(…): what a dependency with yield opens does not reach the endpoint."
+)
+
 _current: ContextVar[Acting | None] = ContextVar("guard_acting", default=None)
 
 
@@ -89,6 +94,10 @@ class Acting:
             with suppress(ValueError):
                 _current.reset(self._token)
 
+    def close(self) -> None:
+        """Ends it for every copy of the context; leaving the block afterwards changes nothing more."""
+        self._closed = True
+
     @property
     def open(self) -> bool:
         """Whether operations may still run in it."""
@@ -119,7 +128,7 @@ def current(owner: object) -> Acting:
     """The open context of this guard, or GUARD-PURPOSE: without one nothing is decided."""
     acting = _current.get()
     if acting is None or not acting.belongs(owner):
-        raise Refused.own("GUARD-PURPOSE", "Open one with guard.acting(actor, purpose=…).")
+        raise Refused.own("GUARD-PURPOSE", UNOPENED)
     if not acting.open:
         raise Refused.own("GUARD-CONTEXT", "It closed before this operation; work that goes on opens its own.")
     return acting

@@ -208,6 +208,13 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         "GUARD-RENEWAL": _own("This is no renewal of that consent.", "该记录不构成对原同意的续期。"),
         "GUARD-VERDICT": _own("The policy's verdict goes beyond the consent.", "策略的裁定超出了同意的范围。"),
         "GUARD-REGISTER-KEY": _own("The key of the register cannot be used.", "登记簿的密钥不可用。"),
+        "GUARD-ROUTE": _own(
+            "The way that the request took is not the one that was declared.", "请求实际经过的路由与声明的不符。"
+        ),
+        "GUARD-ACTOR": _own("Nobody is known to act.", "无法确认操作人。"),
+        "GUARD-REQUEST": _own("The request can be read in two ways.", "请求存在不止一种解读。"),
+        "GUARD-RESPONSE": _own("The answer is not one that guard can guarantee.", "无法保证该响应的安全。"),
+        "GUARD-BODY-SIZE": _own("The body is larger than its bound.", "正文超过大小上限。"),
         "GUARD-SUBJECT": _own("This is not a valid subject key.", "主体标识无效。"),
     }
 )
