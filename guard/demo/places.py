@@ -19,9 +19,11 @@ class Places(msgspec.Struct, frozen=True):
 def make(folder: Path, database: str | None = None) -> Places:
     """Makes the bank in `folder`/bank and the agency in `folder`/agency; Misuse where there is one already.
 
-    `database` is the URL of a PostgreSQL database for the bank's tables and consents; left out, it is an SQLite file.
-    The agency's is always an SQLite file: one database has one ledger, and two holders have two.
+    `database` is the URL of a PostgreSQL database for the bank's tables and consents, where nothing is dropped (see
+    `guard.demo.postgres`); left out, it is an SQLite file. The agency's is always an SQLite file: a database has one
+    ledger, and two holders have two.
     """
-    if database is not None:
-        raise NotImplementedError("The demo on PostgreSQL is not built yet.")
-    return Places(bank=bank.build(folder / "bank"), agency=agency.build(folder / "agency"))
+    return Places(
+        bank=bank.build(folder / "bank", database=database),
+        agency=agency.build(folder / "agency"),
+    )

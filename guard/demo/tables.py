@@ -1,21 +1,28 @@
-"""Example databases from the CSV files that are shipped with guard.
+"""The two example holders, made from the CSV files that are shipped with guard: on SQLite or on PostgreSQL.
 
-A CSV column `x:days_ago` becomes a date column `x`, counted back from the day on which the database is
-made; an empty cell is NULL. Nothing is ever dropped: a database is only made where there is none.
+A CSV column `x:days_ago` becomes a date column `x`, counted back from the day on which the tables are made; an empty
+cell is NULL. Nothing is ever dropped: documents and an SQLite file are only made where there are none, and what is
+done to a PostgreSQL database stands in `guard.demo.postgres`.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import shutil
+import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import Boolean, Column, Date, Integer, MetaData, Table, Text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from guard import clock
 from guard.consent import Ledger
@@ -26,8 +33,31 @@ from guard.model import Consent, Notice
 ZONE: Final = "Asia/Shanghai"
 DOCUMENTS: Final = ("guard.yaml", "catalogue.yaml", "profile.yaml")
 
-_DAY: Final = 86_400
+DAY: Final = Date().with_variant(Text(), "sqlite")
+FLAG: Final = Boolean().with_variant(Integer(), "sqlite")
+"""SQLite has neither dates nor booleans; what is declared as one there would compare as a number."""
+
+Row: TypeAlias = Mapping[str, str | None]
+"""A row as the CSV files have it: every value as text, which both databases read by the column's type."""
+
+_SECONDS: Final = 86_400
 _AGO: Final = ":days_ago"
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """An example holder: where its documents are shipped, its tables, and their rows as of a day.
+
+    `person` is the column that has each person once. `file` is its SQLite database, beside the documents; `schema`
+    is where its tables lie on PostgreSQL.
+    """
+
+    name: str
+    folder: Path
+    tables: MetaData
+    person: Column[Any]
+    rows: Callable[[date], Mapping[str, Iterable[Row]]]
+    file: str
+    schema: str
 
 
 def today() -> date:
@@ -48,24 +78,52 @@ def _cell(name: str, text: str, day: date) -> tuple[str, str | None]:
     return name.removesuffix(_AGO), (day - timedelta(days=int(text))).isoformat() if text else None
 
 
-def documents(source: Path, folder: Path) -> Path:
-    """Copies the documents of `source` to `folder`; gives the path of guard.yaml. Misuse if one is there already."""
-    folder.mkdir(parents=True, exist_ok=True)
+def build(holder: Holder, folder: Path, day: date | None = None, url: str | None = None) -> Path:
+    """Makes documents and tables; gives the path of guard.yaml. Misuse where one of the files is there already.
+
+    `url` is a PostgreSQL database to make the tables in; left out, they are an SQLite file in `folder`.
+    """
     for name in DOCUMENTS:
         _absent(folder / name)
+    if url is None:
+        database(holder, folder, day)
+    else:
+        from guard.demo import postgres  # noqa: PLC0415 -- for who uses it
+
+        postgres.make(url, holder, day or today())
+    folder.mkdir(parents=True, exist_ok=True)
     for name in DOCUMENTS:
-        shutil.copyfile(source / name, folder / name)
+        text = (holder.folder / name).read_text(encoding="utf-8")
+        _write(folder / name, text if url is None else _placed(text, holder, url), 0o666 if url is None else 0o600)
     return folder / DOCUMENTS[0]
 
 
-def database(source: Path, path: Path, tables: Mapping[str, Iterable[Mapping[str, str | None]]]) -> Path:
-    """Makes the database of `source`, its tables filled; gives its path. Misuse if it is there already."""
+def database(holder: Holder, folder: Path, day: date | None = None) -> Path:
+    """Makes the holder's SQLite database in `folder`, its tables filled; gives its path. Misuse if it is there."""
+    path = folder / holder.file
     _absent(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = holder.rows(day or today())
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript((source / "schema.sql").read_text(encoding="utf-8"))
-        for table, content in tables.items():
-            _fill(connection, table, content)
+        for table in holder.tables.sorted_tables:
+            for statement in made(table):
+                connection.execute(str(statement.compile(dialect=sqlite.dialect())))
+            _fill(connection, table, content[table.name])
     return path
+
+
+def made(table: Table) -> Sequence[CreateTable | CreateIndex]:
+    """What makes a table and its indexes."""
+    return [CreateTable(table), *(CreateIndex(one) for one in sorted(table.indexes, key=lambda one: str(one.name)))]
+
+
+def _fill(connection: sqlite3.Connection, table: Table, content: Iterable[Row]) -> None:
+    columns = table.columns.keys()
+    marks = ", ".join(f":{column}" for column in columns)
+    connection.executemany(
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 -- names of this package
+        ({column: row[column] for column in columns} for row in content),
+    )
 
 
 def _absent(path: Path) -> None:
@@ -73,13 +131,16 @@ def _absent(path: Path) -> None:
         raise Misuse(f"{path} exists: an example is only made where none of its files is.")
 
 
-def _fill(connection: sqlite3.Connection, table: str, content: Iterable[Mapping[str, str | None]]) -> None:
-    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-    marks = ", ".join(f":{column}" for column in columns)
-    connection.executemany(
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 -- names from schema.sql
-        ({column: row[column] for column in columns} for row in content),
-    )
+def _write(path: Path, text: str, mode: int) -> None:
+    """Where a database URL may hold a password the file is its owner's alone."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _placed(text: str, holder: Holder, url: str) -> str:
+    """guard.yaml on another database than the shipped one names; the other documents name none."""
+    address = json.dumps(url, ensure_ascii=False)  # JSON's strings are YAML's
+    return text.replace(f'"sqlite:///{holder.file}"', address).replace("{main: ", f"{{{holder.schema}: ")
 
 
 # --- Consents -------------------------------------------------------------------------------------
@@ -141,7 +202,7 @@ def _consent(row: Mapping[str, str], given: int) -> Consent:
             shown_at=given - 60,
         ),
         granted_at=given,
-        expires_at=given + int(lasts) * _DAY if lasts else None,
+        expires_at=given + int(lasts) * _SECONDS if lasts else None,
         assurance=row["assurance"],  # type: ignore[arg-type]  # checked by the ledger
         time=clock.stamp(given, ZONE),
     )
@@ -149,7 +210,7 @@ def _consent(row: Mapping[str, str], given: int) -> Consent:
 
 def _moment(day: date, days_ago: str) -> int:
     """Midnight UTC of the day, so many days before."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - int(days_ago) * _DAY
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - int(days_ago) * _SECONDS
 
 
 def _digest(text: str) -> str:

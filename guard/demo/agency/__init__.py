@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -10,28 +10,25 @@ from typing import Final
 from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo import tables
+from guard.demo.agency.schema import metadata, person
 
 HERE: Final = Path(__file__).parent
 DATA: Final = HERE / "data"
 DATABASE: Final = "agency.db"
-TABLES: Final = ("person", "wealth", "credit_line", "inquiry_case")
 
 
-def build(folder: Path, day: date | None = None) -> Path:
-    """Makes the agency's documents and agency.db in `folder`; gives the path of guard.yaml.
+def build(folder: Path, day: date | None = None, *, database: str | None = None) -> Path:
+    """Makes the agency's documents and tables; gives the path of guard.yaml in `folder`.
 
-    It holds no consents: those are recorded through the ledger (`record`).
+    `database` is the URL of a PostgreSQL database for the tables, left out they are agency.db in `folder`. It holds
+    no consents: those are recorded through the ledger (`record`).
     """
-    config = tables.documents(HERE, folder)
-    database(folder, day)
-    return config
+    return tables.build(HOLDER, folder, day, database)
 
 
 def database(folder: Path, day: date | None = None) -> Path:
     """Makes agency.db in `folder`; gives its path."""
-    day = day or tables.today()
-    made = {name: tables.rows(DATA / f"{name}.csv", day) for name in TABLES}
-    return tables.database(HERE, folder / DATABASE, made)
+    return tables.database(HOLDER, folder, day)
 
 
 def record(ledger: Ledger, day: date | None = None) -> None:
@@ -47,3 +44,18 @@ def consents(day: date | None = None) -> Iterator[ConsentRecord]:
 def withdrawals(day: date | None = None) -> Iterator[tuple[str, int]]:
     """The consents that were withdrawn since: id and moment (UTC seconds)."""
     return tables.withdrawals(DATA / "consent.csv", day or tables.today())
+
+
+def _rows(day: date) -> Mapping[str, Iterable[tables.Row]]:
+    return {name: tables.rows(DATA / f"{name}.csv", day) for name in metadata.tables}
+
+
+HOLDER: Final = tables.Holder(
+    name="agency",
+    folder=HERE,
+    tables=metadata,
+    person=person.c.person_id,
+    rows=_rows,
+    file=DATABASE,
+    schema="demo_agency",
+)

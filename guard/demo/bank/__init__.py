@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -13,31 +13,25 @@ from typing import Final
 from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo import tables
+from guard.demo.bank.schema import customer, metadata
 
 HERE: Final = Path(__file__).parent
 DATA: Final = HERE / "data"
 DATABASE: Final = "bank.db"
 
 
-def build(folder: Path, day: date | None = None) -> Path:
-    """Makes the bank's documents and bank.db in `folder`; gives the path of guard.yaml.
+def build(folder: Path, day: date | None = None, *, database: str | None = None) -> Path:
+    """Makes the bank's documents and tables; gives the path of guard.yaml in `folder`.
 
-    It holds no consents: those are recorded through the ledger (`record`).
+    `database` is the URL of a PostgreSQL database for the tables, left out they are bank.db in `folder`. It holds
+    no consents: those are recorded through the ledger (`record`).
     """
-    config = tables.documents(HERE, folder)
-    database(folder, day)
-    return config
+    return tables.build(HOLDER, folder, day, database)
 
 
 def database(folder: Path, day: date | None = None) -> Path:
     """Makes bank.db in `folder`; gives its path."""
-    day = day or tables.today()
-    made = {
-        "customer": tables.rows(DATA / "identity.csv", day),
-        "application": _applications(day),
-        **{name: tables.rows(DATA / f"{name}.csv", day) for name in ("loan_case", "loan", "branch")},
-    }
-    return tables.database(HERE, folder / DATABASE, made)
+    return tables.database(HOLDER, folder, day)
 
 
 def record(ledger: Ledger, day: date | None = None) -> None:
@@ -62,3 +56,22 @@ def _applications(day: date) -> Iterator[dict[str, str | None]]:
     for number, (identity, record) in enumerate(zip(identities, records, strict=True), 3001):
         loan_purpose, outcome = record.pop("purpose"), record.pop("creditability")
         yield {**identity, **record, "application_id": str(number), "loan_purpose": loan_purpose, "outcome": outcome}
+
+
+def _rows(day: date) -> Mapping[str, Iterable[tables.Row]]:
+    return {
+        "customer": tables.rows(DATA / "identity.csv", day),
+        "application": _applications(day),
+        **{name: tables.rows(DATA / f"{name}.csv", day) for name in ("loan_case", "loan", "branch")},
+    }
+
+
+HOLDER: Final = tables.Holder(
+    name="bank",
+    folder=HERE,
+    tables=metadata,
+    person=customer.c.customer_id,
+    rows=_rows,
+    file=DATABASE,
+    schema="demo_bank",
+)
