@@ -51,7 +51,7 @@ class Plan(Protocol):
     @property
     def statement(self) -> str: ...  # noqa: D102 — normalised, free of literals
     @property
-    def kind(self) -> str: ...  # noqa: D102 — select, insert, update or delete
+    def kind(self) -> str: ...  # noqa: D102 — select, insert, update or delete; of records release or collect
     @property
     def writes(self) -> str | None: ...  # noqa: D102 — the source that it writes
 
@@ -103,7 +103,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             basis=self.basis,
             digests=self.digests,
             statement=self.plan.statement,
-            sealed={"sql": self.text, "parameters": self.parameters},
+            sealed={self._word: self.text, "parameters": self.parameters},
             subjects=subjects,
             persons=persons,
             rows=rows,
@@ -114,6 +114,11 @@ class Attempt(msgspec.Struct, kw_only=True):
     def refused(self, reasons: Sequence[Reason], detail: str | None = None) -> Refused:
         """A refusal of this attempt in the words of its policies."""
         return Refused(reasons, detail=detail, catalog=self.messages)
+
+    @property
+    def _word(self) -> str:
+        """What the text is: that of a request, or SQL."""
+        return "request" if self.plan.kind in ("release", "collect") else "sql"
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -130,7 +135,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             cap=cap,
             sealed={
                 "statement": self.plan.statement,
-                "sql": self.text,
+                self._word: self.text,
                 "parameters": self.parameters,
                 "subject": self.facts.subject,
                 "recipient": self.activity.recipient,

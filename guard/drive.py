@@ -3,12 +3,12 @@
 A refusal by an effect is thrown into the road, which registers it and lets it out. Everything else that an effect
 raises ends the operation where it stands, with nothing more released; what stood in a savepoint is undone. `drive`
 and `carry_out` are synchronous, `drive_async` and `carry_out_async` are the same for a database and a register that
-are awaited. They walk the same roads.
+are awaited. They walk the same roads. `follow` walks a road of records, which has no statement to run.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
@@ -213,6 +213,41 @@ def carry_out(road: enforce.Writing, effects: Effects) -> int:
             with suppress(Refused):
                 _scope(effects.scope).settle(keep=False)
     return walk.written
+
+
+class Answers(Protocol):
+    """Who answers for persons where no statement runs (`guard.answers`). Raises nothing but `Refused`."""
+
+    def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
+        """For whom of `subjects` the condition holds; `source` says what its relations are."""
+        ...
+
+
+def follow(road: Generator[enforce.Effect, Any, V], services: Services, answers: Answers) -> V:
+    """Walks the road of records to its end; what it returns."""
+    answer: object = None
+    refusal: Refused | None = None
+    while True:
+        try:
+            effect = road.send(answer) if refusal is None else road.throw(refusal)
+        except StopIteration as end:
+            result: V = end.value
+            return result
+        answer = refusal = None
+        try:
+            answer = _answered(effect, services, answers)
+        except Refused as refused:
+            refusal = refused
+
+
+def _answered(effect: enforce.Effect, services: Services, answers: Answers) -> object:
+    match effect:
+        case enforce.Holds(source, condition, subjects, facts):
+            return answers.holds(source, condition, subjects, facts)
+        case enforce.Execute() | enforce.Fetch() | enforce.Savepoint() | enforce.Settle():
+            raise Misuse("Records are released without a statement.")
+        case _:
+            return _serve(effect, services)
 
 
 # --- Asynchronous ---------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The roads of operations, without I/O: what adapters and drivers take from here.
 
-`read` and `write` are generators: they yield what has to happen (`guard.effects`) and are sent what came of it.
-The order is fixed in `guard.reading` and `guard.writing` and nowhere else. An effect that is refused is thrown in
+`read` and `write` of statements, `release` and `collect` of records are generators: they yield what has to happen
+(`guard.effects`) and are sent what came of it. The order is fixed in `guard.reading`, `guard.writing`,
+`guard.releasing` and `guard.collecting` and nowhere else. An effect that is refused is thrown in
 at its place and nothing after it happens, but that the refusal is registered before it is raised.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from guard.attempt import Attempt, Guarded, GuardedWrite, Limits, Plan
+from guard.collecting import Collected, Collecting, collecting
 from guard.effects import (
     Append,
     Claim,
@@ -32,7 +34,10 @@ from guard.effects import (
 )
 from guard.errors import Refused
 from guard.model import Decision, Outcome
-from guard.reading import reading
+from guard.reading import permitted, reading
+from guard.records import Plan as RecordsPlan
+from guard.records import Records
+from guard.releasing import Answered, releasing
 from guard.transaction import Transaction
 from guard.writing import writing
 
@@ -40,6 +45,7 @@ __all__ = [
     "Append",
     "Attempt",
     "Claim",
+    "Collected",
     "Decide",
     "Effect",
     "Execute",
@@ -60,7 +66,10 @@ __all__ = [
     "Transaction",
     "Withdrawn",
     "Writing",
+    "collect",
+    "permit",
     "read",
+    "release",
     "write",
 ]
 
@@ -87,6 +96,28 @@ def write(
 ) -> Writing:
     """Decides, looks, registers and performs one write; returns how many rows were written."""
     return (yield from _registered(attempt, writing(attempt, apply, outcome, limits, transaction)))
+
+
+def release(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Answered:
+    """Decides, looks, registers and releases records."""
+    return (yield from _registered(attempt, releasing(attempt, plan, records, outcome)))
+
+
+def collect(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Collecting:
+    """Decides, looks, registers and takes records in."""
+    return (yield from _registered(attempt, collecting(attempt, plan, records, outcome)))
+
+
+def permit(attempt: Attempt) -> Generator[Effect, Any, Decision]:
+    """Decides and nothing else: what would be refused in any case is refused before anybody is looked up."""
+    return (yield from _registered(attempt, _permit(attempt)))
+
+
+def _permit(attempt: Attempt) -> Generator[Effect, Any, Decision]:
+    decision: Decision = yield Decide(attempt.activity)
+    attempt.decision = decision
+    permitted(attempt, decision)
+    return decision
 
 
 def _registered(attempt: Attempt, road: Generator[Effect, Any, V]) -> Generator[Effect, Any, V]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
-from guard import clock, context, drive, enforce, jobs
+import msgspec
+
+from guard import answers, clock, context, drive, enforce, jobs, wire
+from guard.catalogue import Source
 from guard.config import Settings
 from guard.consent import Ledger
 from guard.errors import Misuse, Refused
-from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Reason, Recipient, Remedy
+from guard.model import Activity, Actor, Decision, Declared, Facts, Item, Operation, Reason, Recipient, Remedy, Role
+from guard.operation import Permit
 from guard.person_keys import PersonKeys
+from guard.records import Plan as RecordsPlan
+from guard.records import Plans, Records
 from guard.register.entry import Draft
 from guard.register.register import Register
 from guard.register.seal import KeyFile
@@ -47,6 +54,7 @@ class Guard:
         self._register = register
         self._now = now if isinstance(now, clock.Steady) else clock.Steady(now)
         self._before: list[Release] = []
+        self._plans = Plans(settings.limits.plans)
         self.settings: Final = settings
         self._reviews = Reviews(
             ledger.store,
@@ -121,8 +129,8 @@ class Guard:
         return self._register
 
     @property
-    def release(self) -> Release:
-        """What it decides by now."""
+    def active(self) -> Release:
+        """The release that it decides by now."""
         return self._release
 
     def activate(self, release: Release) -> None:
@@ -219,6 +227,43 @@ class Guard:
         same. Refused GUARD-PURPOSE where no act is open.
         """
         return jobs.bind(self.current(), function)
+
+    def activity(
+        self, source: str, fields: Iterable[str] | None = None, role: Role = "read", *, method: str = "python"
+    ) -> Activity:
+        """What the open context would do with these fields of a source, by default all: for `operation` and `decide`.
+
+        Misuse for a source or a field that the catalogue does not have.
+        """
+        entry = self._source(source)
+        named = frozenset(entry.fields if fields is None else fields)
+        if not named <= entry.fields.keys():
+            raise Misuse(f"{source} has no field {', '.join(sorted(named - entry.fields.keys()))}.")
+        items = wire.ordered([entry.item(source, role), *(entry.field_item(source, one, role) for one in named)])
+        return self._activity(self.current(), items, method, self._now())
+
+    def operation(self, activity: Activity, *, text: str | None = None, parameters: object = None) -> Permit:
+        """A permit for an operation of the program's own code on one source, as `activity` describes it.
+
+        `text` and `parameters` say what is looked up, for the register and for who approves it; an approval is
+        bound to them, and to the persons that are released.
+        """
+        acting = self.current()
+        sources = [item.source for item in activity.items if item.field is None]
+        if len(sources) != 1 or any(item.role == "write" for item in activity.items):
+            raise Misuse("A permit is for what is read of one source: make its activity with guard.activity(…).")
+        same = self._activity(acting, activity.items, activity.method, self._now())
+        if msgspec.structs.replace(activity, id=same.id, time=same.time) != same:
+            raise Misuse("The activity is not one of the open context: make it there, with guard.activity(…).")
+        fields = frozenset(item.field for item in activity.items if item.field is not None)
+        plan = self._plans.of(sources[0], self._source(sources[0]), fields, "release")
+        if plan.items != activity.items:
+            raise Misuse("The activity has items that the catalogue does not have: make it with guard.activity(…).")
+
+        def begin(bound: object) -> tuple[enforce.Attempt, drive.Services]:
+            return self._records_attempt(acting, plan, text or plan.statement, bound, activity.method)
+
+        return Permit(plan, begin, self._answers, acting.outcomes.append, parameters)
 
     def decide(self, activities: Sequence[Activity]) -> tuple[Decision, ...]:
         """What the policies say, for information: nothing is enforced or registered."""
@@ -341,6 +386,54 @@ class Guard:
         effects = drive.AsyncEffects(services=services, database=database, scope=database, offload=offload)
         return await drive.carry_out_async(road, effects)
 
+    def release(
+        self,
+        acting: context.Acting,
+        source: str,
+        records: Records,
+        *,
+        text: str,
+        parameters: object,
+        method: str = "http",
+    ) -> Any:
+        """Decides, looks, registers and releases records of one source: what their `treat` makes of them.
+
+        Those that may not be met are left out; a declared person whose records all are ends as in `guard.missing`.
+        `text` is the request that they answer, with its values: it is kept sealed. `parameters` is what an approval
+        is bound to beside it, such as a digest of the request's body. Blocks for ledger and register.
+        """
+        plan = self._plans.of(source, self._source(source), records.present, "release")
+        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
+        return drive.follow(enforce.release(attempt, plan, records, acting.outcomes.append), services, self._answers)
+
+    def collect(
+        self,
+        acting: context.Acting,
+        source: str,
+        records: Records,
+        *,
+        text: str,
+        parameters: object,
+        method: str = "http",
+    ) -> enforce.Collected:
+        """Decides, looks, registers and takes in records of one source, stripped of what may not be taken in.
+
+        The notice that was shown is in `acting.declared`. All records are taken in or none. What is handed on is
+        `records` of what comes back; what became of it is told to `collected`. Blocks for ledger and register.
+        """
+        plan = self._plans.of(source, self._source(source), records.present, "collect")
+        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
+        return drive.follow(enforce.collect(attempt, plan, records, acting.outcomes.append), services, self._answers)
+
+    def collected(self, collected: enforce.Collected, *, done: bool) -> None:
+        """Registers what became of records that were taken in: kept, or surely not kept. Only the first call counts.
+
+        Raises nothing: what is missing in the register reads as done, so it never says less than happened.
+        """
+        outcome = collected.settled(done=done)
+        if outcome is not None:
+            self.settled((outcome,))
+
     def mark(self) -> int:
         """How far withdrawals have come: what an adapter tells its `Transaction` before the first statement."""
         return self._ledger.mark()
@@ -364,18 +457,7 @@ class Guard:
         release = self._release
         now = self._time_to_begin(acting, plan.kind, text)
         actor = acting.actor
-        activity = Activity(
-            id="0",
-            operation=acting.operation,
-            purpose=acting.purpose,
-            method=method,
-            actor=actor.facts(),
-            recipient=acting.recipient,
-            subjects="many" if acting.subject is None else "declared",
-            items=plan.items,
-            declared=acting.declared,
-            time=clock.stamp(now, self.settings.zone),
-        )
+        activity = self._activity(acting, plan.items, method, now)
         attempt = enforce.Attempt(
             actor=actor,
             activity=activity,
@@ -397,6 +479,41 @@ class Guard:
             claim=self._reviews.claim,
         )
         return attempt, services
+
+    def _activity(self, acting: context.Acting, items: tuple[Item, ...], method: str, now: float) -> Activity:
+        return Activity(
+            id="0",
+            operation=acting.operation,
+            purpose=acting.purpose,
+            method=method,
+            actor=acting.actor.facts(),
+            recipient=acting.recipient,
+            subjects="many" if acting.subject is None else "declared",
+            items=items,
+            declared=acting.declared,
+            time=clock.stamp(now, self.settings.zone),
+        )
+
+    def _records_attempt(
+        self, acting: context.Acting, plan: RecordsPlan, text: str, parameters: object, method: str
+    ) -> tuple[enforce.Attempt, drive.Services]:
+        """As `_attempt`, for records, which a program may hold longer than the context that they were asked for in."""
+        if not acting.open or not acting.belongs(self):
+            closed = Refused.own("GUARD-CONTEXT", "It closed before this operation; work that goes on opens its own.")
+            raise self.refuse(acting, closed, text)
+        return self._attempt(acting, plan, text, parameters, method)
+
+    def _source(self, name: str) -> Source:
+        """The catalogue's entry of a source of records."""
+        entry = self._release.catalogue.sources.get(name)
+        if entry is None:
+            raise Misuse(f"{name} is no source of personal data in the catalogue: declare it there, with its fields.")
+        return entry
+
+    @cached_property
+    def _answers(self) -> drive.Answers:
+        """Loaded with the first records; every release of this guard has the same catalogue."""
+        return answers.of_ledger(self.settings, self._release.catalogue, self._ledger.store)
 
     def _time_to_begin(self, acting: context.Acting, kind: str, text: str) -> float:
         """The time of an operation that may begin; else its refusal is registered and raised."""
@@ -462,9 +579,15 @@ OPERATIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "insert": _STORING,
         "update": _STORING,
         "delete": frozenset({"delete"}),
+        "collect": _STORING,
+        "release": frozenset({"use", "process", "transmit", "provide", "disclose", "collect"}),
     }
 )
-"""In which operations a statement may be part; a SELECT in `delete`, too, for the job that looks for what to delete."""
+"""In which operations a statement or records may be part.
+
+A SELECT in `delete`, too, for the job that looks for what to delete; a release in `collect` for what a request that
+brings data is answered with.
+"""
 
 NOBODY: Final = Actor(id="", kind="service")
 """Who acts where no context says."""

@@ -119,6 +119,10 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         "GUARD-REVIEW": _own("The approval cannot be used for this.", "该审批不能用于本次操作。"),
         "GUARD-APPROVER": _own("This is not for this person to approve or reject.", "此人无权审批或驳回该申请。"),
         "GUARD-CLOCK": _own("The clock does not tell a time.", "时钟读数无效。"),
+        "GUARD-COLLECT": _own(
+            "The request brings what may not be taken in from this person, or not for this purpose.",
+            "请求中包含不得收集的信息。",
+        ),
         "GUARD-OPERATION": _own("This operation is not one for such a statement.", "该操作与此类语句不符。"),
         "GUARD-ABSENT": _own("No such person, or not permitted.", "查无此人，或不允许查询。"),
         "GUARD-SQL": _own("The statement is not one that guard can guarantee.", "无法保证该语句的安全。"),
@@ -214,6 +218,7 @@ _OWN: Final[Mapping[str, Message]] = MappingProxyType(
         "GUARD-ACTOR": _own("Nobody is known to act.", "无法确认操作人。"),
         "GUARD-REQUEST": _own("The request can be read in two ways.", "请求存在不止一种解读。"),
         "GUARD-RESPONSE": _own("The answer is not one that guard can guarantee.", "无法保证该响应的安全。"),
+        "GUARD-BODY": _own("The body cannot be read in one way only.", "正文不合规范，或者存在不止一种解读。"),
         "GUARD-BODY-SIZE": _own("The body is larger than its bound.", "正文超过大小上限。"),
         "GUARD-SUBJECT": _own("This is not a valid subject key.", "主体标识无效。"),
     }

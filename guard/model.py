@@ -430,7 +430,8 @@ class Outcome(_Frozen, frozen=True):
     """What came of one operation, for the program that attempted it.
 
     `rows` counts released rows, `entry` is the number of its last register entry, `reduced` says that
-    a named field was dropped or a row may have been left out.
+    a named field was dropped or a row may have been left out. `dropped` counts members of records that no
+    field of the catalogue declares: they were never looked at.
     """
 
     operation: Operation
@@ -438,3 +439,4 @@ class Outcome(_Frozen, frozen=True):
     rules: tuple[str, ...]
     rows: int
     entry: int | None
+    dropped: int = 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, assert_never
+from collections.abc import Generator
+from typing import Any, NoReturn, assert_never
 
 import msgspec
 
 from guard.attempt import Attempt
-from guard.effects import Append, Claim, Hold, Writing
+from guard.effects import Append, Claim, Effect, Hold, Writing
 from guard.errors import Held
 from guard.model import Decision, Limit, Reason, Review
 
@@ -56,6 +57,15 @@ def claim(attempt: Attempt, persons: int) -> Writing:
         return -1
     cap: int | None = yield Claim(attempt.review, attempt.digest(), attempt.actor.id, persons)
     return -1 if cap is None else cap
+
+
+def approval(attempt: Attempt, need: Needed, persons: int) -> Generator[Effect, Any, str | None]:
+    """The approval that was used up for these persons; None where none is needed. Held where there is none yet."""
+    if not need.reasons:
+        return None
+    if (yield from claim(attempt, persons)) < persons:
+        yield from hold(attempt, need, persons)
+    return attempt.review
 
 
 def hold(attempt: Attempt, need: Needed, persons: int) -> Writing:

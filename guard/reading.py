@@ -16,7 +16,7 @@ from guard.attempt import Attempt, Guarded, Limits
 from guard.effects import Append, Decide, Effect, Execute, Fetch, Mark, Release, Road, Row, Withdrawn
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason
-from guard.obligations import Needed, claim, hold, needed
+from guard.obligations import Needed, approval, needed
 from guard.transaction import Transaction
 
 Met: TypeAlias = list[tuple[Row, tuple[str, ...]]]
@@ -68,7 +68,7 @@ def reading(
                 raise attempt.refused((Reason(rule="GUARD-LIMIT"),), "Ask for fewer rows at once.")
             continue
         if held or entry is None:
-            review = yield from _approval(attempt, need, len(seen))
+            review = yield from approval(attempt, need, len(seen))
             persons = tuple(sorted(seen)) or attempt.named
             entry = yield Append(attempt.draft("read", subjects=persons, rows=len(held), review=review))
             yield Release(held)
@@ -83,15 +83,6 @@ def reading(
 def _with_persons(guarded: Guarded, rows: list[Row]) -> Met:
     visible = [len(row) - guarded.hidden for row in rows]
     return [(row[:n], guarded.persons(row[n:])) for row, n in zip(rows, visible, strict=True)]
-
-
-def _approval(attempt: Attempt, need: Needed, persons: int) -> Generator[Effect, Any, str | None]:
-    """The approval that was used up for these persons; None where none is needed. Held where there is none yet."""
-    if not need.reasons:
-        return None
-    if (yield from claim(attempt, persons)) < persons:
-        yield from hold(attempt, need, persons)
-    return attempt.review
 
 
 def _still(attempt: Attempt, guarded: Guarded, mark: int, met: Met) -> Generator[Effect, Any, Met]:

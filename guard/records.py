@@ -7,7 +7,17 @@ what they have, and tell them what to release. How they are held and written is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from guard import pointers, wire
+from guard.catalogue import Source
+from guard.context import subject_key
+from guard.errors import Misuse
+from guard.masks import apply
+from guard.model import Item
+from guard.pointers import Tree
 
 Shown: TypeAlias = Literal["reveal", "mask", "drop"]
 """What becomes of a field in what is released."""
@@ -51,3 +61,176 @@ class Records(Protocol):
         the mask (`guard.masks`) of each field that is masked anywhere.
         """
         ...
+
+
+# --- What is asked of the policies ----------------------------------------------------------------
+
+Kind: TypeAlias = Literal["release", "collect"]
+
+_ROLE: Final[Mapping[Kind, Literal["read", "write"]]] = {"release": "read", "collect": "write"}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What records of one source touch: a `guard.attempt.Plan`. `statement` is the source's own name."""
+
+    source: str
+    entry: Source
+    items: tuple[Item, ...]
+    statement: str
+    kind: Kind
+    writes: str | None = None
+
+    @classmethod
+    def of(cls, source: str, entry: Source, fields: frozenset[str], kind: Kind) -> Plan:
+        """The source, and one item for each of the fields."""
+        role = _ROLE[kind]
+        items = wire.ordered([entry.item(source, role), *(entry.field_item(source, one, role) for one in fields)])
+        return cls(source, entry, items, source.partition(":")[2], kind)
+
+
+class Plans:
+    """Plans of one catalogue, each made once: what they touch is then the same object, and found again as that."""
+
+    def __init__(self, most: int) -> None:
+        self._most: Final = most
+        self._made: dict[tuple[str, frozenset[str], Kind], Plan] = {}
+
+    def of(self, source: str, entry: Source, fields: frozenset[str], kind: Kind) -> Plan:
+        """See `Plan.of`."""
+        key = (source, fields, kind)
+        made = self._made.get(key)
+        if made is None:
+            made = Plan.of(source, entry, fields, kind)
+            if len(self._made) >= self._most:
+                self._made.clear()
+            if self._most:
+                self._made[key] = made
+        return made
+
+
+# --- Plain records --------------------------------------------------------------------------------
+
+
+class DictRecords:
+    """Records as Python has them: mappings of members, nested as the source's pointers say.
+
+    A field that is not declared `json` holds no object and no array; such a value is left out like a member that
+    no field declares. A field below an object or array that is empty or null counts as present: that there is
+    nothing below it is told by it too.
+    """
+
+    def __init__(self, source: str, entry: Source, records: Sequence[Mapping[str, Any]]) -> None:
+        if isinstance(records, str | bytes | Mapping) or not all(isinstance(one, Mapping) for one in records):
+            raise Misuse(f"The records of {source} are a list of mappings, one for each record.")
+        self._entry: Final = entry
+        self._records: Final = tuple(records)
+        self._tree: Final = compiled(source, entry)
+        self._present: set[str] = set()
+        self._dropped = 0
+        for one in self._records:
+            self._look(one, self._tree)
+
+    @property
+    def count(self) -> int:
+        """See `Records`."""
+        return len(self._records)
+
+    @property
+    def present(self) -> frozenset[str]:
+        """See `Records`."""
+        return frozenset(self._present)
+
+    @property
+    def dropped(self) -> int:
+        """See `Records`."""
+        return self._dropped
+
+    def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
+        """See `Records`."""
+        ways = [pointers.steps(subject.column) for subject in self._entry.subjects.values()]
+        return [tuple(_keys(one, way) for way in ways) for one in self._records]
+
+    def values(self, field: str) -> Sequence[object]:
+        """See `Records`."""
+        if pointers.many(field):
+            raise Misuse(f"{field} lies within an array: a record has no one value of it.")
+        way = pointers.steps(field)
+        return [next(pointers.found(one, way), None) for one in self._records]
+
+    def treat(
+        self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """See `Records`."""
+        positions = range(len(self._records)) if kept is None else kept
+        made = []
+        for place, position in enumerate(positions):
+            of_record = {field: one if isinstance(one, str) else one[place] for field, one in shown.items()}
+            treated = _treated(self._records[position], self._tree, of_record, masks, self._entry)
+            made.append({} if treated is _NOTHING else treated)
+        return made
+
+    def _look(self, value: object, at: Tree) -> None:
+        """Notes what is there, and what is there and no field declares."""
+        if at.field is not None:
+            if _fits(value, at, self._entry):
+                self._present.add(at.field)
+            else:
+                self._dropped += 1
+        elif value is None or (isinstance(value, Mapping | list | tuple) and not value):
+            self._present.update(at.fields)
+        elif not _fits(value, at, self._entry):
+            self._dropped += 1
+        else:
+            for one, below in _parts(value, at):
+                if below is None:
+                    self._dropped += 1
+                else:
+                    self._look(one, below)
+
+
+def compiled(source: str, entry: Source) -> Tree:
+    """The declared fields of a source as a tree. Misuse where they are not fields of one record."""
+    try:
+        return pointers.tree(entry.fields)
+    except ValueError as error:
+        problem = f"The fields of {source} cannot be those of a record: {error}."
+    raise Misuse(problem)
+
+
+def _keys(record: object, way: pointers.Steps) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(subject_key(one) for one in pointers.found(record, way) if one is not None))
+
+
+def _fits(value: object, at: Tree, entry: Source) -> bool:
+    """Whether a value is of the kind that is declared at its place."""
+    if value is None:
+        return True
+    if at.field is not None:
+        return entry.fields[at.field].type == "json" or not isinstance(value, Mapping | list | tuple)
+    return isinstance(value, list | tuple) if at.each is not None else isinstance(value, Mapping)
+
+
+def _parts(value: Any, at: Tree) -> Sequence[tuple[object, Tree | None]]:
+    if at.each is not None:
+        return [(one, at.each) for one in value]
+    return [(one, at.members.get(name)) for name, one in value.items()]
+
+
+_NOTHING: Final = object()
+
+
+def _treated(value: Any, at: Tree, shown: Mapping[str, Shown], masks: Mapping[str, str], entry: Source) -> Any:
+    """A value as it may be seen; `_NOTHING` where it may not. A part of which nothing may be seen is left out whole."""
+    if all(shown.get(field, "drop") == "drop" for field in at.fields) or not _fits(value, at, entry):
+        return _NOTHING
+    if at.field is not None:
+        return value if shown[at.field] == "reveal" else apply(masks[at.field], value)
+    if value is None:
+        return None
+    if at.each is not None:
+        elements = (_treated(one, at.each, shown, masks, entry) for one in value)
+        return [one for one in elements if one is not _NOTHING]
+    members = {
+        name: _treated(one, at.members[name], shown, masks, entry) for name, one in value.items() if name in at.members
+    }
+    return {name: one for name, one in members.items() if one is not _NOTHING}

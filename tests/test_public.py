@@ -61,7 +61,7 @@ def test_the_embedded_engine_does_not_load_the_client_of_the_other() -> None:
 
 
 ORDER = [
-    {"model", "periods"},
+    {"model", "periods", "pointers"},
     {"messages"},
     {"errors"},
     {"masks", "clock"},
@@ -75,10 +75,14 @@ ORDER = [
     {"rejudge", "renewals"},
     {"consent", "release"},
     {"effects", "transaction"},
+    {"records", "comparison"},
     {"attempt"},
     {"missing", "obligations", "review"},
-    {"reading", "writing"},
+    {"reading", "writing", "standing"},
+    {"releasing"},
+    {"collecting"},
     {"enforce", "drive", "counterfactual", "explain"},
+    {"answers", "operation"},
     {"facade"},
     {"testing", "testing_fixtures"},
     {"demo"},

@@ -268,7 +268,7 @@ def test_the_auditor_recovers_all_of_five_hundred_rows_and_nobody_else_does(bank
     for entry in reads:
         assert (entry.actor.id, entry.purpose, entry.operation) == ("officer-lin", PURPOSE, "use")
         assert entry.decision is not None
-        assert dict(entry.decision.digests) == dict(bank.guard.release.digests)
+        assert dict(entry.decision.digests) == dict(bank.guard.active.digests)
         assert {"OP-01", "PI-02", "PI-19"} <= set(entry.decision.rules)
         assert auditor.fields(entry) == {
             None: "conditional",

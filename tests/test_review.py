@@ -245,14 +245,14 @@ def test_who_withdrew_after_the_approval_is_not_released(bank: Bank) -> None:
 
 def test_a_policy_that_changed_after_the_approval_holds_anew(bank: Bank) -> None:
     review = bank.approved()
-    same = bank.guard.release
+    same = bank.guard.active
     changed = load(bank.guard.settings)
     bank.guard.activate(msgspec.structs.replace(changed, digests={**same.digests, "floor": "sha256:other"}))
     assert bank.held(review) != review
 
 
 def test_a_release_with_another_catalogue_or_other_consent_rules_takes_another_guard(bank: Bank) -> None:
-    release = bank.guard.release
+    release = bank.guard.active
     with pytest.raises(Misuse, match="catalogue"):
         bank.guard.activate(msgspec.structs.replace(release, digests={**release.digests, "catalogue": "sha256:other"}))
     changed = load(bank.guard.settings)
@@ -260,7 +260,7 @@ def test_a_release_with_another_catalogue_or_other_consent_rules_takes_another_g
     with pytest.raises(Misuse, match="judge"):
         bank.guard.activate(changed)
     changed.close()
-    assert bank.guard.release is release
+    assert bank.guard.active is release
 
 
 # --- Parts that fail ------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ class _Write:
 def test_a_write_of_many_persons_is_held_too(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     obligations = bank.guard.decide([_activity(bank)])[0].obligations
     made = Decision(id="0", allow=True, rows={_Write.writes: ALWAYS}, obligations=obligations)
-    monkeypatch.setattr(type(bank.guard.release.decider), "decide", lambda *_, **__: (made,))
+    monkeypatch.setattr(type(bank.guard.active.decider), "decide", lambda *_, **__: (made,))
 
     def write(review: str | None = None) -> tuple[_Write, int]:
         one = _Write()
@@ -404,7 +404,7 @@ class _Awaited:
 
 def test_reads_and_writes_are_awaited_in_the_same_context(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Decision(id="0", allow=True, rows={_Write.writes: ALWAYS})
-    monkeypatch.setattr(type(bank.guard.release.decider), "decide", lambda *_, **__: (made,))
+    monkeypatch.setattr(type(bank.guard.active.decider), "decide", lambda *_, **__: (made,))
     one, transaction = _Write(), Transaction()
     transaction.begin(bank.guard.mark())
 
@@ -430,7 +430,7 @@ def test_reads_and_writes_are_awaited_in_the_same_context(bank: Bank, monkeypatc
 def _activity(bank: Bank) -> Any:
     """What a bulk read is decided as."""
     seen: list[Any] = []
-    decider = bank.guard.release.decider
+    decider = bank.guard.active.decider
     decide = decider.decide
 
     def spying(activities: Any, **more: Any) -> Any:

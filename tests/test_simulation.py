@@ -82,7 +82,7 @@ READ_ENTRY = (
     '            entry = yield Append(attempt.draft("read", subjects=persons, rows=len(held), review=review))\n'
 )
 RELEASE = "            yield Release(held)\n"
-REVIEWED = "            review = yield from _approval(attempt, need, len(seen))\n"
+REVIEWED = "            review = yield from approval(attempt, need, len(seen))\n"
 INTENT = "    yield from _intend(attempt, state, tuple(sorted(state.persons)) or attempt.named, rows)\n"
 WRITE = """    state.rows, after = yield from _image(
         attempt, None, guarded, limits, guarded.bind(attempt.parameters, attempt.facts)
@@ -126,7 +126,7 @@ MUTANTS: dict[str, tuple[Callable[[], Roads], tuple[str, str], str]] = {
     "released before the approval is used up": (
         lambda: _reading(
             (REVIEWED, "            review = attempt.review\n"),
-            (RELEASE, RELEASE + "            yield from _approval(attempt, need, len(seen))\n"),
+            (RELEASE, RELEASE + "            yield from approval(attempt, need, len(seen))\n"),
         ),
         ("held read", "held read"),
         "an approval",

@@ -95,4 +95,4 @@ def test_without_a_database_it_has_one_of_its_own(documents: Path, unsafe_guard:
 
 def test_no_engine_is_started(documents: Path, unsafe_guard: Opens) -> None:
     guard = unsafe_guard(documents, database=url(documents))
-    assert type(guard.release.decider.engine).__module__ == "guard.testing"
+    assert type(guard.active.decider.engine).__module__ == "guard.testing"

@@ -152,7 +152,7 @@ def site_of(guard: Guard) -> guard_sql.Site:
         dialect=guard.settings.database.dialect,
         holder=guard.settings.holder,
         schemas=guard.settings.database.schemas,
-        catalogue=guard.release.catalogue,
+        catalogue=guard.active.catalogue,
         statement=limits.statement,
         parameters=limits.parameters,
     )

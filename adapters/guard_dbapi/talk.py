@@ -117,7 +117,7 @@ def taken(guard: Guard, site: guard_sql.Site) -> Talk:
     )
     rows = yield Ask(kinds, (list(site.world.schemas),))
     strange = {(schema, name) for schema, name, kind in rows if kind not in _KINDS}
-    catalogue = guard.release.catalogue
+    catalogue = guard.active.catalogue
     for source in (*catalogue.sources, *catalogue.public):
         table = site.world.source(source)
         if table is not None and (table.schema, table.name) in strange:

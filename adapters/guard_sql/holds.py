@@ -28,12 +28,13 @@ def holds(
 ) -> tuple[str, dict[str, object]]:
     """A statement and its parameters: its rows are those of `subjects` for whom the condition holds, one key a row.
 
-    Subjects are keys as canonical text. `source` says what its relations and facts are.
+    Subjects are keys as canonical text. `source` says what its relations and facts are; it is a table of this
+    database, or what has none (a route's records): then a fact is Misuse, since no row can be asked.
     """
-    table = site.world.source(source)
-    if table is None or not isinstance(table.entry, Source):
-        raise Misuse(f"{source} is no source of personal data in this database.")
-    persons, forms = _Persons(table, table.entry, site.world), site.world.dialect.forms
+    entry = site.catalogue.sources.get(source)
+    if entry is None:
+        raise Misuse(f"{source} is no source of personal data in the catalogue.")
+    persons, forms = _Persons(site.world.source(source), entry, site.world), site.world.dialect.forms
     sql = f"SELECT {forms.key()} FROM {forms.keys(_SUBJECTS)} WHERE {persons.sql(condition)}"
     parameters: dict[str, object] = {name: value(name, facts) for name in sorted(persons.parameters)}
     parameters[_SUBJECTS] = forms.keys_value(subjects)
@@ -43,7 +44,7 @@ def holds(
 class _Persons(Conditions):
     """Conditions on the person `k`."""
 
-    def __init__(self, table: Table, entry: Source, world: World) -> None:
+    def __init__(self, table: Table | None, entry: Source, world: World) -> None:
         super().__init__(entry, world)
         self._table = table
         self._key: Final = self._forms.key()
@@ -58,12 +59,15 @@ class _Persons(Conditions):
         return f"({self._forms.binary(self._key, 'eq', self.parameter('g_actor'))})"
 
     def fact(self, condition: FactCondition) -> str:
-        rows, same = Rows(self._table, self._entry, self._world), self._forms.binary
+        table = self._table
+        if table is None:
+            raise Misuse(f"The fact {condition.name} is one of records: no table of this database has it.")
+        rows, same = Rows(table, self._entry, self._world), self._forms.binary
         about = []
-        for column, _ in self._table.subjects(self._entry):
-            place, of_type = f"{ROW}.{quoted(column)}", self._table.types[column]
+        for column, _ in table.subjects(self._entry):
+            place, of_type = f"{ROW}.{quoted(column)}", table.types[column]
             by_index = same(place, "eq", self._forms.key_native(of_type))
             about.append(f"({by_index} AND {same(self._forms.exact(place, of_type), 'eq', self._key)})")
         asked = f"{rows.present()} AND ({' OR '.join(about)}) AND {rows.fact(condition)}"
         self.parameters |= rows.parameters
-        return f"EXISTS (SELECT 1 FROM {self._table.sql} AS {ROW} WHERE {asked})"
+        return f"EXISTS (SELECT 1 FROM {table.sql} AS {ROW} WHERE {asked})"

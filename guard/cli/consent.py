@@ -144,7 +144,7 @@ def judge(config: Config = Path("guard.yaml"), json: show.Json = False) -> int:
     A program that starts does the same, and waits while another one does.
     """
     with _opened(config) as guard:
-        judged = guard.release.decider.judged
+        judged = guard.active.decider.judged
     if json:
         show.json_line({"judged": judged})
     else:

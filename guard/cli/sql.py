@@ -80,7 +80,7 @@ def _explain(guard: Guard, statement: str, cursor: GuardedCursor, activity: Acti
     decision = cursor.decision
     if decision is not None:
         show.out.print("decision", style="bold")
-        explanation = explain(activity, decision, guard.release.messages)
+        explanation = explain(activity, decision, guard.active.messages)
         show.out.print("allowed" if explanation.allow else "denied", style="green" if explanation.allow else "red")
         for row in explanation.rows:
             show.out.print(show.plain(f"  rows of {row.source}: {row.condition} ({', '.join(row.rules)})"))

@@ -258,7 +258,7 @@ def test_another_thread_than_the_drivers_is_a_refusal(bank: Bank) -> None:
 def test_policy_is_asked_about_what_the_context_says(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     actors: list[str] = []
-    decider = bank.guard.release.decider
+    decider = bank.guard.active.decider
     decide = decider.decide
 
     def spy(activities: Any, *, actor: str = "") -> Any:

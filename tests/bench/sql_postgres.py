@@ -208,7 +208,7 @@ def opened(folder: Path, url: str) -> Guard:
     (folder / "catalogue.yaml").write_text(CATALOGUE, "utf-8")
     shutil.copyfile(Path(guard.demo.__file__).parent / "bank" / "profile.yaml", folder / "profile.yaml")
     made = Guard.open(Settings.load(folder / "guard.yaml"))
-    release = made.release
+    release = made.active
     decider = Decider(Fixed(release.decider.engine.digests), ["floor"], catalogue_digest=release.catalogue.digest)  # type: ignore[arg-type]  # one answer for each entry point is enough here
     made._release = msgspec.structs.replace(release, decider=decider)
     return made
@@ -257,7 +257,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
     for name, (sql, parameters, times) in STATEMENTS.items():
         # A threshold of 0 prepares at once, None never.
         prepare: dict[str, Any] = {"prepare_threshold": 0 if name.startswith("prepared") else None, "autocommit": True}
-        plain, alone, secured = connected(url, reader, guard.release.decider.judged, prepare)
+        plain, alone, secured = connected(url, reader, guard.active.decider.judged, prepare)
         connection = guard_dbapi.wrap(psycopg.connect, guard, dialect="postgres")(url, **prepare)
         given: Any = parameters or None
 
@@ -278,7 +278,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
             plan = guard_sql.plan(sql, site, pyformat=given is not None)
             activity = _activity(guard, acting, plan)
             guarded = plan.apply(guard.decide([activity])[0])
-            facts = guard._facts(acting, guard.release, activity, time.time())
+            facts = guard._facts(acting, guard.active, activity, time.time())
 
             def text(on: Any = alone, guarded: Any = guarded, facts: Any = facts, given: Any = given) -> Any:
                 return on.execute(*guarded.bind(given, facts)).fetchall()
@@ -323,7 +323,7 @@ def own(guard: Guard) -> list[str]:
         activity = _activity(guard, acting, plan)
         guard.decide([activity])
         (decision,) = guard.decide([activity])
-        facts = guard._facts(acting, guard.release, activity, time.time())
+        facts = guard._facts(acting, guard.active, activity, time.time())
         guarded = cache.apply(plan, decision)
 
         def first() -> None:
@@ -382,7 +382,7 @@ def main(persons: int) -> None:
         tables(url)
         guard = opened(Path(folder), url)
         with guard:
-            fill(url, persons, guard.release.decider.judged)
+            fill(url, persons, guard.active.decider.judged)
             print(f"PostgreSQL, {persons:,} persons, {2 * persons:,} loans; microseconds, medians")
             print("\n".join([*running(guard, url, reader), *own(guard)]))
 

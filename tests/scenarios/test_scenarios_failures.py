@@ -153,7 +153,7 @@ def test_scenario_1_in_a_running_program_whatever_fails_releases_nothing(
         server.process.kill()
         server.process.wait()
     else:
-        bank.guard.release.close()
+        bank.guard.active.close()
     now.seconds += 60
     caplog.clear()
     fails(bank, "GUARD-ENGINE", caplog, secrets)
@@ -245,8 +245,8 @@ def test_scenario_10_an_answer_that_is_wrong_in_one_way_releases_nothing(scene: 
                 read(bank, connection, role)
             assert caught.value.rules == (rule,), role
     asked = []
-    evaluate = bank.guard.release.decider.engine.evaluate
-    bank.guard.release.decider.engine.evaluate = lambda *of: asked.append(of) or evaluate(*of)  # type: ignore[method-assign,func-returns-value]  # counted
+    evaluate = bank.guard.active.decider.engine.evaluate
+    bank.guard.active.decider.engine.evaluate = lambda *of: asked.append(of) or evaluate(*of)  # type: ignore[method-assign,func-returns-value]  # counted
     assert read(bank, connection) == expected
     assert asked == [], "it was remembered"
     now.seconds += 29
@@ -261,7 +261,7 @@ def test_scenario_10_an_answer_that_is_wrong_in_one_way_releases_nothing(scene: 
 
 def test_scenario_10_an_activity_without_items_is_no_activity(scene: Scene) -> None:
     bank = scene.open()
-    decided = bank.guard.release.decider
+    decided = bank.guard.active.decider
     activity = Activity(
         id="0",
         operation="use",

@@ -175,7 +175,7 @@ def test_scenario_9_the_auditor_recovers_all_of_five_hundred_rows_and_nobody_els
     persons = Counter(str(row[0]) for _, rows in given for row in rows)
     columns = "full_name, id_number, mobile"
     values = {cell for row in bank.outside(f"SELECT {columns} FROM {{s}}customer") for cell in row}
-    digests = dict(bank.guard.release.digests)
+    digests = dict(bank.guard.active.digests)
     auditor = Auditor(bank, tmp_path)
     assert verify(auditor.directory).ok
     reads = auditor.reads()

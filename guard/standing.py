@@ -1,0 +1,109 @@
+"""Which records fulfil a condition: answered for all of their persons at once.
+
+A condition is a tree. Its leaves between actor, person and ledger (grant, relation, self) are asked of the database,
+each once for all persons (`guard.effects.Holds`): they have that one implementation. A leaf about a fact compares
+what the record itself has (`guard.comparison`). What a leaf means for a record is what it means for a row: a grant is
+asked for every person of it, a relation and `self` for its first subject, the person whom it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from guard.attempt import Attempt
+from guard.comparison import fulfils
+from guard.effects import Effect, Holds
+from guard.errors import Refused
+from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
+from guard.records import Plan, Records
+
+Persons: TypeAlias = Sequence[tuple[tuple[str, ...], ...]]
+Truths: TypeAlias = Sequence[bool]
+"""One for each record."""
+
+
+class Standing:
+    """The persons of some records, and for which records the conditions hold that were asked so far."""
+
+    def __init__(self, attempt: Attempt, plan: Plan, records: Records) -> None:
+        self._attempt: Final = attempt
+        self._plan: Final = plan
+        self._records: Final = records
+        self._persons: Final[Persons] = records.persons()
+        self._every: Final = [tuple(key for keys in of for key in keys) for of in self._persons]
+        self._known: dict[Condition, Truths] = {}
+
+    @property
+    def named(self) -> Truths:
+        """Whether everybody is named whom a record must be about."""
+        required = [place for place, one in enumerate(self._plan.entry.subjects.values()) if not one.optional]
+        return [all(of[place] for place in required) for of in self._persons]
+
+    @property
+    def about(self) -> Truths:
+        """Whether a record is about the person whom the context declares, whoever else it is about."""
+        subject = self._attempt.facts.subject
+        return [subject is None or subject in persons for persons in self._every]
+
+    def kept(self, rows: Condition) -> list[int]:
+        """The positions of the records that may be met under this condition, which was asked."""
+        asked = zip(self.named, self.about, self.of(rows), strict=True)
+        return [place for place, fulfilled in enumerate(asked) if all(fulfilled)]
+
+    def met(self, kept: Iterable[int]) -> tuple[str, ...]:
+        """The persons of the records at these positions, each once, sorted."""
+        return tuple(sorted({key for place in kept for key in self._every[place]}))
+
+    def asked(self, conditions: Iterable[Condition]) -> Generator[Effect, Any, None]:
+        """Finds out for which records they hold: `of` tells it afterwards."""
+        every, first = self.met(range(len(self._every))), tuple(sorted({key for of in self._persons for key in of[0]}))
+        for leaf in _leaves(conditions):
+            if leaf in self._known:
+                continue
+            if isinstance(leaf, FactCondition):
+                self._known[leaf] = self._fact(leaf)
+                continue
+            of_all = isinstance(leaf, GrantCondition)
+            subjects = every if of_all else first
+            holding: set[str] = (
+                (yield Holds(self._plan.source, leaf, subjects, self._attempt.facts)) if subjects else set()
+            )
+            persons = self._every if of_all else [of[0] for of in self._persons]
+            self._known[leaf] = [bool(of) and holding.issuperset(of) for of in persons]
+
+    def of(self, condition: Condition) -> Truths:
+        """For which records a condition holds whose leaves were asked."""
+        known = self._known.get(_plain(condition))
+        if known is None:
+            if not isinstance(condition, AllCondition | AnyCondition):
+                raise KeyError(condition)
+            join = all if isinstance(condition, AllCondition) else any
+            parts = [self.of(part) for part in condition.conditions]
+            known = [join(part[place] for part in parts) for place in range(len(self._every))]
+            self._known[condition] = known
+        return known
+
+    def _fact(self, leaf: FactCondition) -> Truths:
+        field = self._plan.entry.facts.get(leaf.name)
+        if field is None:
+            raise Refused.own("GUARD-DECISION-NAME", f"The fact {leaf.name} is not in the catalogue.")
+        of_type, today = self._plan.entry.fields[field].type, self._attempt.facts.date
+        return [fulfils(leaf, one, of_type, today) for one in self._records.values(field)]
+
+
+def _leaves(conditions: Iterable[Condition]) -> Generator[Condition, None, None]:
+    for one in conditions:
+        if isinstance(one, AllCondition | AnyCondition):
+            yield from _leaves(one.conditions)
+        else:
+            yield _plain(one)
+
+
+def _plain(condition: Condition) -> Condition:
+    """Without its rule: two rules may ask the same."""
+    if isinstance(condition, AllCondition | AnyCondition):
+        return condition
+    return msgspec.structs.replace(condition, rule="")
