@@ -1,0 +1,91 @@
+"""One declared reading of a body's headers: UTF-8 JSON, as long as it is said to be, not encoded.
+
+Headers that two readers could take for two things, and media types that guard does not read, are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from guard.config import Limits
+from guard.errors import Refused
+from guard_asgi import strict
+
+_TYPE: Final = re.compile(rb"application/(?:json|[a-z0-9!#$&^_.-]+\+json)", re.IGNORECASE)
+_PARAMETER: Final = re.compile(rb'charset=(?:utf-8|"utf-8")', re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+
+# The members of a GraphQL answer have the names that the question gave them: they say nothing of what is in them.
+_NAMED_BY_THE_CALLER: Final = re.compile(rb"application/graphql.*", re.IGNORECASE)
+
+
+class Media(msgspec.Struct, frozen=True):
+    """What the headers say of a body. `length` in bytes, None where they say none."""
+
+    length: int | None
+
+    def check(self, arrived: int) -> None:
+        """Refuses a body that is shorter or longer than was said."""
+        if self.length is not None and self.length != arrived:
+            raise strict.refused("It is not as long as content-length says: send it whole.")
+
+
+def media(headers: Iterable[tuple[bytes, bytes]], limits: Limits | None = None) -> Media:
+    """The reading of the headers of a body that is not empty.
+
+    Refused GUARD-BODY with status 415 for a media type or a content encoding that is not read, 400 for headers that
+    contradict themselves; GUARD-BODY-SIZE, 413, for a length above `limits.body`.
+    """
+    said: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        said.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    for name in (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"):
+        if len(said.get(name, ())) > 1:
+            raise strict.refused(f"It has more than one header {name.decode()}: send one.")
+    _check_type(said.get(b"content-type"))
+    if said.get(b"content-encoding", [b"identity"])[0].lower() != b"identity":
+        raise _unread("It has a content-encoding: send it as it is, without compression.")
+    _check_transfer(said)
+    return Media(_length(said.get(b"content-length"), (limits or Limits()).body))
+
+
+def _check_type(values: list[bytes] | None) -> None:
+    if values is None:
+        raise _unread("It has no content-type: send application/json.")
+    kind, *parameters = (part.strip(b" \t") for part in values[0].split(b";"))
+    if not _TYPE.fullmatch(kind) or _NAMED_BY_THE_CALLER.fullmatch(kind):
+        raise _unread(
+            "Its content-type is not one that guard reads: send application/json, or a type that ends in +json."
+        )
+    parameters = [part for part in parameters if part]
+    if len(parameters) > 1 or not all(_PARAMETER.fullmatch(part) for part in parameters):
+        raise _unread("Its content-type has parameters that guard does not read: send none, or charset=utf-8.")
+
+
+def _check_transfer(said: dict[bytes, list[bytes]]) -> None:
+    transfer = said.get(b"transfer-encoding")
+    if transfer is None:
+        return
+    if transfer[0].lower() != b"chunked":
+        raise _unread("It has a transfer-encoding that guard does not read: send it as it is, or chunked.")
+    if b"content-length" in said:
+        raise strict.refused("It has a content-length and a transfer-encoding: send one of them.")
+
+
+def _length(values: list[bytes] | None, limit: int) -> int | None:
+    if values is None:
+        return None
+    if not _LENGTH.fullmatch(values[0]):
+        raise strict.refused("Its content-length is not a number of bytes: send its digits.")
+    length = int(values[0])
+    if length > limit:
+        raise strict.too_large(limit)
+    return length
+
+
+def _unread(detail: str) -> Refused:
+    return strict.refused(detail, status=415)

@@ -1,0 +1,346 @@
+"""JSON bodies as records of a source: bytes → `guard.records.Records` → bytes.
+
+A `Shape` is compiled once for a source and the place of its records in a body. Reading is strict; what no field
+declares is left out while reading, and counted. What is released is written from what was read, and where
+nothing was left out, dropped or masked it is the very bytes that came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from guard import masks as known_masks
+from guard import pointers
+from guard.catalogue import Source
+from guard.config import Limits
+from guard.context import subject_key
+from guard.errors import Misuse, Refused
+from guard.records import Shown, compiled
+from guard_asgi import places, strict
+from guard_asgi.places import Masks, Place, Survey
+
+Chain: TypeAlias = tuple[str | None, ...]
+
+UNREADABLE: Final = object()
+"""The value of a number that Python cannot hold (1e400): it equals nothing and compares with nothing."""
+
+_PLAIN_KEY: Final = re.compile(rb'"([0-9A-Za-z_.-]{1,128})"')
+_WHOLE: Final = re.compile(rb"-?[0-9]+")
+
+_value: Final = msgspec.json.Decoder().decode
+_write: Final = msgspec.json.Encoder().encode
+
+
+class Shape:
+    """How bodies with records of one source are read. `at` points to the record or the array of records.
+
+    Misuse where the fields of the source are not those of a JSON object.
+    """
+
+    def __init__(self, source_name: str, entry: Source, *, at: str = "", limits: Limits | None = None) -> None:
+        self.limits: Final = limits or Limits()
+        self.place: Final = _record(source_name, entry)
+        self.around: Final = _around(source_name, at)
+        self.subjects: Final = tuple(_chain(self.place, subject.column) for subject in entry.subjects.values())
+        self.source: Final = source_name
+        self._whole: Final = frozenset(one for one in self.place.fields if entry.fields[one].type == "json")
+        depth = self.place.depth + len(self.around) + 1
+        if depth > self.limits.depth:
+            raise Misuse(f"{source_name} nests {depth} levels: raise limits.depth above {self.limits.depth}.")
+        self._decode: Final = msgspec.json.Decoder(_body(self.place, self.around)).decode
+        # An escaped colon in a key would be written plainly, and make up for a member that was left out.
+        self._colons: Final = not any(":" in name for name in (*self.around, *_names(self.place)))
+
+    def read(self, body: bytes) -> JsonRecords:
+        """The records in a body. Refused GUARD-BODY, or GUARD-BODY-SIZE, for what is not strict JSON of this shape."""
+        strict.check_bytes(body, self.limits)
+        root = self.decode(body)
+        records, single = self.records(root)
+        survey = Survey(self.place, records)
+        written = _write(root)
+        holds = self._may_hold(written, survey, single=single)
+        if holds:
+            self._check_kinds(records)
+        dropped = 0
+        if holds or not self._nothing_left_out(body, written):
+            dropped = self._left_out(strict.careful(body, self.limits))
+        return JsonRecords(self, body, root, survey.present, dropped)
+
+    def decode(self, body: bytes) -> Any:
+        """The declared parts of a body, its grammar checked."""
+        try:
+            return self._decode(body)
+        except RecursionError:
+            refusal = strict.too_deep(self.limits.depth)
+        except msgspec.ValidationError:
+            refusal = strict.refused(self._expected())
+        except msgspec.DecodeError:
+            refusal = strict.malformed()
+        raise refusal
+
+    def records(self, root: Any) -> tuple[list[Any], bool]:
+        """The records of what was decoded, and whether there was one alone instead of an array."""
+        for _ in self.around:
+            root = root.inner
+        if root is None:
+            return [], False
+        return (root, False) if isinstance(root, list) else ([root], True)
+
+    def _expected(self) -> str:
+        where = "".join(f"/{name}" for name in self.around)
+        what = f"At {where} an object or an array of objects" if where else "An object or an array of objects"
+        return f"{what} is expected, and below it what the catalogue declares of {self.source}. {_DECLARE}"
+
+    def _nothing_left_out(self, body: bytes, written: bytes) -> bool:
+        """Whether what was read is the whole body, save for white space outside of texts.
+
+        What is written of it is never longer than the body, and shorter by each member that no field declares and
+        by each repeated key. Where only white space may have gone, the colons are counted: a member has one.
+        """
+        if len(written) == len(body):
+            return True
+        return self._colons and written.count(b":") == body.count(b":")
+
+    def _may_hold(self, written: bytes, survey: Survey, *, single: bool) -> bool:
+        """Whether a field may hold an object or an array: there are more brackets than the shape accounts for."""
+        objects = survey.objects + len(self.around)
+        arrays = survey.arrays + (0 if single else 1)
+        return written.count(b"{") > objects or written.count(b"[") > arrays
+
+    def _check_kinds(self, records: list[Any]) -> None:
+        wrong = places.fields_with_containers(self.place, records) - self._whole
+        if wrong:
+            raise strict.refused(f"{', '.join(sorted(wrong))} holds an object or an array. {_DECLARE}")
+
+    def _left_out(self, value: Any) -> int:
+        """How many members were left out, those around the records too."""
+        found = 0
+        for name in self.around:
+            found += len(value) - 1
+            value = value[name]
+        return found + places.undeclared(self.place, value if isinstance(value, list) else [value])
+
+
+_DECLARE: Final = "Where a value is an object or an array, declare its members, or its type as json."
+
+
+class JsonRecords:
+    """The records of one body; satisfies `guard.records.Records`. `original` are the bytes that came."""
+
+    def __init__(self, shape: Shape, original: bytes, root: Any, present: frozenset[str], dropped: int) -> None:
+        self.original: Final = original
+        self._shape: Final = shape
+        self._root = root
+        self._present: Final = present
+        self._dropped: Final = dropped
+        self._records, self._single = shape.records(root)
+        self._count: Final = len(self._records)
+
+    @property
+    def count(self) -> int:
+        """See `Records`."""
+        return self._count
+
+    @property
+    def present(self) -> frozenset[str]:
+        """See `Records`. Where an object or an array is empty or null, that tells of every field below it."""
+        return self._present
+
+    @property
+    def dropped(self) -> int:
+        """See `Records`. A member counts once, whatever is below it; those around the records count too."""
+        return self._dropped
+
+    def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
+        """See `Records`."""
+        chains = self._shape.subjects
+        return [tuple(_keys(record, chain) for chain in chains) for record in self._fresh()]
+
+    def values(self, field: str) -> Sequence[object]:
+        """See `Records`. A number that Python cannot hold is `UNREADABLE`."""
+        if field not in self._shape.place.fields:
+            raise Misuse(f"{field} is not a field of {self._shape.source}.")
+        if pointers.many(field):
+            raise Misuse(f"{field} lies within an array: a record has no one value of it.")
+        chain = _chain(self._shape.place, field)
+        return [_plain(next(iter(_reached(record, chain)), None)) for record in self._fresh()]
+
+    def treat(
+        self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]
+    ) -> bytes:
+        """See `Records`. The whole body again, without what stands around the way to the records.
+
+        Refused GUARD-ABSENT where the body is one record and that is not kept.
+        """
+        everything = kept is None or list(kept) == list(range(self._count))
+        if everything and not self._dropped and all(shown.get(field) == "reveal" for field in self._present):
+            return self.original
+        records = self._fresh()
+        if not everything:
+            records = [records[position] for position in kept or ()]
+        if self._single and not records:
+            raise Refused.own("GUARD-ABSENT")
+        for alike, dropped, masked in _groups(self._shape.place.fields, records, shown, masks):
+            places.treat(self._shape.place, alike, dropped, masked)
+        root, self._root = self._root, None  # it was changed: what is asked next is read again
+        return _write(self._with(root, records))
+
+    def _fresh(self) -> list[Any]:
+        if self._root is None:
+            self._root = self._shape.decode(self.original)
+            self._records, self._single = self._shape.records(self._root)
+        return self._records
+
+    def _with(self, root: Any, records: list[Any]) -> Any:
+        """The decoded body with these records instead of its own."""
+        inner: Any = records[0] if self._single else records
+        if not self._count:
+            return root
+        if not self._shape.around:
+            return inner
+        holder = root
+        for _ in self._shape.around[1:]:
+            holder = holder.inner
+        holder.inner = inner
+        return root
+
+
+# --- Compiling ------------------------------------------------------------------------------------
+
+
+def _record(source: str, entry: Source) -> Place:
+    made = places.place(compiled(source, entry), entry)
+    if not made.members:
+        raise Misuse(f"The fields of {source} are not members of an object: write pointers such as /customer_id.")
+    return made
+
+
+def _around(source: str, at: str) -> tuple[str, ...]:
+    """The members that lead to the records."""
+    if at and not at.startswith("/"):
+        raise Misuse(f"The records of {source} are at a pointer such as /items, not at {at}.")
+    try:
+        steps = pointers.steps(at)
+    except ValueError as error:
+        problem = f"The records of {source} are at no pointer: {error}."
+    else:
+        names = tuple(step for step in steps if step is not None)
+        if len(names) == len(steps):
+            return names
+        problem = f"The records of {source} are at one place: {at} has a *."
+    raise Misuse(problem)
+
+
+def _body(record: Place, around: tuple[str, ...]) -> Any:
+    made: Any = list[record.type] | record.type | None  # type: ignore[name-defined]  # made at run time
+    for name in reversed(around):
+        made = places.struct("Around", [("inner", made)], {"inner": name})
+    return made
+
+
+def _names(place: Place) -> Iterator[str]:
+    for member in place.members:
+        yield member.name
+        yield from _names(member.place)
+    if place.each is not None:
+        yield from _names(place.each)
+
+
+def _chain(record: Place, field: str) -> Chain:
+    """The way to a field: attributes of structs, None for each element of an array."""
+    way: list[str | None] = []
+    at = record
+    while at.field is None:
+        if at.each is not None:
+            way.append(None)
+            at = at.each
+        else:
+            member = at.by_field[field]
+            way.append(member.attribute)
+            at = member.place
+    return tuple(way)
+
+
+# --- Values ---------------------------------------------------------------------------------------
+
+
+def _reached(record: Any, chain: Chain) -> Iterable[Raw]:
+    """What a record has at the end of a chain."""
+    values = [record]
+    for step in chain:
+        if step is None:
+            values = [one for value in values for one in value if one is not None]
+        else:
+            values = [part for value in values if (part := getattr(value, step)) is not UNSET and part is not None]
+    return values
+
+
+def _plain(raw: Raw | None) -> object:
+    if raw is None:
+        return None
+    try:
+        return _value(raw)
+    except msgspec.ValidationError:  # the grammar was checked: a number out of range
+        return UNREADABLE
+
+
+def _keys(record: Any, chain: Chain) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for raw in _reached(record, chain) if (key := _key(bytes(raw))) is not None))
+
+
+def _key(raw: bytes) -> str | None:
+    """A person's key; None for null. A number has one spelling: `-0` and `1e3` are no keys."""
+    if raw.isdigit() and len(raw) <= 128:
+        return raw.decode()
+    plain = _PLAIN_KEY.fullmatch(raw)
+    if plain is not None:
+        return plain[1].decode()
+    if raw == b"null":
+        return None
+    value = _value(raw) if raw.startswith(b'"') or _WHOLE.fullmatch(raw) else UNREADABLE
+    if isinstance(value, int) and str(value).encode() != raw:
+        value = UNREADABLE
+    return subject_key(value)
+
+
+# --- Treatments -----------------------------------------------------------------------------------
+
+
+def _groups(
+    fields: frozenset[str],
+    records: list[Any],
+    shown: Mapping[str, Shown | Sequence[Shown]],
+    masks: Mapping[str, str],
+) -> Iterator[tuple[list[Any], frozenset[str], Masks]]:
+    """Records that are treated alike, with the fields that are dropped and the masks of those that are masked."""
+    varied = {field: how for field, how in shown.items() if not isinstance(how, str)}
+    alike: dict[tuple[Shown, ...], list[Any]] = {(): records}
+    if varied:
+        alike = {}
+        for record, pattern in zip(records, zip(*varied.values(), strict=True), strict=True):
+            alike.setdefault(pattern, []).append(record)
+    for pattern, group in alike.items():
+        of_group = {**shown, **dict(zip(varied, pattern, strict=True))} if varied else shown
+        masked = {
+            field: partial(_masked, masks[field])
+            for field, how in of_group.items()
+            if how == "mask" and masks.get(field) in known_masks.MASKS
+        }
+        dropped = frozenset(field for field in fields if of_group.get(field) != "reveal" and field not in masked)
+        yield group, dropped, masked
+
+
+def _masked(mask: str, raw: Raw) -> Any:
+    """The masked text; UNSET for what is neither text nor number, and so cannot be masked. Null stays null."""
+    value = _plain(raw)
+    if value is None:
+        return raw
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return UNSET
+    return known_masks.apply(mask, value)
