@@ -137,6 +137,8 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
                 return self.database.fetch(size)
             case enforce.Holds(source, condition, subjects, facts):
                 return self.database.holds(source, condition, subjects, facts)
+            case enforce.HoldsEach():
+                raise Misuse(_NO_RECORDS)
             case enforce.Savepoint():
                 _scope(self.scope).savepoint()
             case enforce.Settle(keep):
@@ -144,6 +146,9 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
             case _:
                 return _serve(effect, self.services)
         return None
+
+
+_NO_RECORDS: Final = "Only a road of records asks of several conditions at once."
 
 
 def _scope(scope: V | None) -> V:
@@ -222,6 +227,12 @@ class Answers(Protocol):
         """For whom of `subjects` the condition holds; `source` says what its relations are."""
         ...
 
+    def holds_each(
+        self, source: str, conditions: tuple[Condition, ...], subjects: tuple[str, ...], facts: Facts
+    ) -> tuple[set[str], ...]:
+        """The same for each of these conditions, in one snapshot."""
+        ...
+
 
 def follow(road: Generator[enforce.Effect, Any, V], services: Services, answers: Answers) -> V:
     """Walks the road of records to its end; what it returns."""
@@ -244,6 +255,8 @@ def _answered(effect: enforce.Effect, services: Services, answers: Answers) -> o
     match effect:
         case enforce.Holds(source, condition, subjects, facts):
             return answers.holds(source, condition, subjects, facts)
+        case enforce.HoldsEach(source, conditions, subjects, facts):
+            return answers.holds_each(source, conditions, subjects, facts)
         case enforce.Execute() | enforce.Fetch() | enforce.Savepoint() | enforce.Settle():
             raise Misuse("Records are released without a statement.")
         case _:
@@ -280,6 +293,8 @@ class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
                 return await self.database.fetch(size)
             case enforce.Holds(source, condition, subjects, facts):
                 return await self.database.holds(source, condition, subjects, facts)
+            case enforce.HoldsEach():
+                raise Misuse(_NO_RECORDS)
             case enforce.Savepoint():
                 await _scope(self.scope).savepoint()
             case enforce.Settle(keep):

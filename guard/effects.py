@@ -53,6 +53,15 @@ class Holds(msgspec.Struct, frozen=True):
     facts: Facts
 
 
+class HoldsEach(msgspec.Struct, frozen=True):
+    """`Holds` of several conditions, all answered in one snapshot; sent back: a set of keys for each of them."""
+
+    source: str
+    conditions: tuple[Condition, ...]
+    subjects: tuple[str, ...]
+    facts: Facts
+
+
 class Withdrawn(msgspec.Struct, frozen=True):
     """Ask who of `subjects` withdrew something since the mark; sent back: a set of keys."""
 
@@ -117,7 +126,19 @@ class Release(msgspec.Struct, frozen=True):
 
 
 Effect: TypeAlias = (
-    Decide | Mark | Execute | Fetch | Holds | Withdrawn | Savepoint | Settle | Hold | Claim | Append | Release
+    Decide
+    | Mark
+    | Execute
+    | Fetch
+    | Holds
+    | HoldsEach
+    | Withdrawn
+    | Savepoint
+    | Settle
+    | Hold
+    | Claim
+    | Append
+    | Release
 )
 Road: TypeAlias = Generator[Effect, Any, None]
 Writing: TypeAlias = Generator[Effect, Any, int]

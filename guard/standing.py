@@ -1,9 +1,10 @@
 """Which records fulfil a condition: answered for all of their persons at once.
 
 A condition is a tree. Its leaves between actor, person and ledger (grant, relation, self) are asked of the database,
-each once for all persons (`guard.effects.Holds`): they have that one implementation. A leaf about a fact compares
-what the record itself has (`guard.comparison`). What a leaf means for a record is what it means for a row: a grant is
-asked for every person of it, a relation and `self` for its first subject, the person whom it is about.
+each once for all persons and all in one snapshot (`guard.effects.HoldsEach`): they have that one implementation. A
+leaf about a fact compares what the record itself has (`guard.comparison`). What a leaf means for a record is what it
+means for a row: a grant is asked for every person of it, a relation and `self` for its first subject, the person whom
+it is about.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 
 from guard.attempt import Attempt
 from guard.comparison import fulfils
-from guard.effects import Effect, Holds
+from guard.effects import Effect, HoldsEach
 from guard.errors import Refused
 from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
 from guard.records import Plan, Records
@@ -59,20 +60,18 @@ class Standing:
 
     def asked(self, conditions: Iterable[Condition]) -> Generator[Effect, Any, None]:
         """Finds out for which records they hold: `of` tells it afterwards."""
-        every, first = self.met(range(len(self._every))), tuple(sorted({key for of in self._persons for key in of[0]}))
-        for leaf in _leaves(conditions):
-            if leaf in self._known:
-                continue
+        new = [leaf for leaf in dict.fromkeys(_leaves(conditions)) if leaf not in self._known]
+        for leaf in new:
             if isinstance(leaf, FactCondition):
                 self._known[leaf] = self._fact(leaf)
-                continue
-            of_all = isinstance(leaf, GrantCondition)
-            subjects = every if of_all else first
-            holding: set[str] = (
-                (yield Holds(self._plan.source, leaf, subjects, self._attempt.facts)) if subjects else set()
-            )
-            persons = self._every if of_all else [of[0] for of in self._persons]
-            self._known[leaf] = [bool(of) and holding.issuperset(of) for of in persons]
+        between = tuple(leaf for leaf in new if not isinstance(leaf, FactCondition))
+        persons = self.met(range(len(self._every)))
+        holding: Sequence[set[str]] = [set() for _ in between]
+        if between and persons:
+            holding = yield HoldsEach(self._plan.source, between, persons, self._attempt.facts)
+        for leaf, holders in zip(between, holding, strict=True):
+            of = self._every if isinstance(leaf, GrantCondition) else [of_record[0] for of_record in self._persons]
+            self._known[leaf] = [bool(keys) and holders.issuperset(keys) for keys in of]
 
     def of(self, condition: Condition) -> Truths:
         """For which records a condition holds whose leaves were asked."""

@@ -11,30 +11,56 @@ from guard.config import Settings
 from guard.ledger_store import Store
 from guard.model import Condition, Facts
 from guard_sql import paramstyle
-from guard_sql.holds import holds
+from guard_sql.holds import Question, question
 from guard_sql.site import Site
 
 
 class LedgerAnswers:
-    """Answers about persons. Shared between threads."""
+    """Answers about persons. A question is written once for all of them. Shared between threads.
 
-    def __init__(self, site: Site, store: Store) -> None:
+    Refused GUARD-LEDGER where the database does not answer.
+    """
+
+    def __init__(self, site: Site, store: Store, *, most: int) -> None:
         self._site: Final = site
         self._store: Final = store
+        self._most: Final = most
+        self._questions: dict[tuple[str, tuple[Condition, ...]], Question] = {}
 
     def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
-        """For whom of `subjects` the condition holds. Refused GUARD-LEDGER where the database does not answer."""
-        sql, parameters = holds(self._site, source, condition, subjects, facts)
-        text = paramstyle.pyformat(sql) if self._site.dialect == "postgres" else sql
+        """For whom of `subjects` the condition holds."""
+        return self.holds_each(source, (condition,), subjects, facts)[0]
 
-        def asked(connection: Connection) -> set[str]:
-            return {key for (key,) in connection.exec_driver_sql(text, parameters)}
+    def holds_each(
+        self, source: str, conditions: tuple[Condition, ...], subjects: tuple[str, ...], facts: Facts
+    ) -> tuple[set[str], ...]:
+        """For whom of `subjects` each of the conditions holds."""
+        asked = self._question(source, conditions)
+        sql = paramstyle.pyformat(asked.sql) if self._site.dialect == "postgres" else asked.sql
+        bound = asked.bound(subjects, facts)
 
-        return self._store.run(asked)
+        def asking(connection: Connection) -> list[tuple[object, ...]]:
+            return [tuple(row) for row in connection.exec_driver_sql(sql, bound)]
+
+        holding: tuple[set[str], ...] = tuple(set() for _ in conditions)
+        for key, *truths in self._store.run(asking):
+            for holders, truth in zip(holding, truths, strict=True):
+                if truth in (1, True):
+                    holders.add(str(key))
+        return holding
+
+    def _question(self, source: str, conditions: tuple[Condition, ...]) -> Question:
+        made = self._questions.get((source, conditions))
+        if made is None:
+            made = question(self._site, source, conditions)
+            if len(self._questions) >= self._most:
+                self._questions.clear()
+            self._questions[source, conditions] = made
+        return made
 
 
 def of_ledger(settings: Settings, catalogue: Catalogue, store: Store) -> LedgerAnswers:
     """The answers of the ledger's database, which is the one that the settings name."""
     database = settings.database
     site = Site(catalogue=catalogue, holder=settings.holder, schemas=database.schemas, dialect=database.dialect)
-    return LedgerAnswers(site, store)
+    return LedgerAnswers(site, store, most=max(1, settings.limits.plans))

@@ -10,17 +10,45 @@ this person fulfils it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from guard.catalogue import Source
 from guard.errors import Misuse
 from guard.model import Condition, FactCondition, Facts, GrantCondition, RelationCondition
-from guard_sql.conditions import ROW, Conditions, Rows, value
+from guard_sql.conditions import ROW, Conditions, Rows, values
+from guard_sql.forms import Forms
 from guard_sql.site import Site
 from guard_sql.world import Table, World, quoted
 
 _SUBJECTS: Final = "g_subjects"
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A text that is the same for all persons and facts: its rows are (key, one truth for each condition)."""
+
+    sql: str
+    _values: Callable[[Facts], dict[str, str | int | None]]
+    _forms: Forms
+
+    def bound(self, subjects: Iterable[str], facts: Facts) -> dict[str, object]:
+        """The parameters that make it ask about these persons, keys as canonical text."""
+        return {**self._values(facts), _SUBJECTS: self._forms.keys_value(subjects)}
+
+
+def question(site: Site, source: str, conditions: Sequence[Condition]) -> Question:
+    """Asks for each of these conditions of whom it holds; all are answered by one statement, so in one snapshot.
+
+    `source` says what relations and facts are; it is a table of this database, or what has none (a route's records):
+    then a fact is Misuse, since no row can be asked.
+    """
+    persons = _persons(site, source)
+    forms = site.world.dialect.forms
+    columns = [forms.key(), *(f"({persons.sql(condition)})" for condition in conditions)]
+    sql = f"SELECT {', '.join(columns)} FROM {forms.keys(_SUBJECTS)}"
+    return Question(sql, values(tuple(sorted(persons.parameters))), forms)
 
 
 def holds(
@@ -28,17 +56,19 @@ def holds(
 ) -> tuple[str, dict[str, object]]:
     """A statement and its parameters: its rows are those of `subjects` for whom the condition holds, one key a row.
 
-    Subjects are keys as canonical text. `source` says what its relations and facts are; it is a table of this
-    database, or what has none (a route's records): then a fact is Misuse, since no row can be asked.
+    Subjects are keys as canonical text; `source` is as for a `question`.
     """
+    persons = _persons(site, source)
+    forms = site.world.dialect.forms
+    sql = f"SELECT {forms.key()} FROM {forms.keys(_SUBJECTS)} WHERE {persons.sql(condition)}"
+    return sql, {**values(tuple(sorted(persons.parameters)))(facts), _SUBJECTS: forms.keys_value(subjects)}
+
+
+def _persons(site: Site, source: str) -> _Persons:
     entry = site.catalogue.sources.get(source)
     if entry is None:
         raise Misuse(f"{source} is no source of personal data in the catalogue.")
-    persons, forms = _Persons(site.world.source(source), entry, site.world), site.world.dialect.forms
-    sql = f"SELECT {forms.key()} FROM {forms.keys(_SUBJECTS)} WHERE {persons.sql(condition)}"
-    parameters: dict[str, object] = {name: value(name, facts) for name in sorted(persons.parameters)}
-    parameters[_SUBJECTS] = forms.keys_value(subjects)
-    return sql, parameters
+    return _Persons(site.world.source(source), entry, site.world)
 
 
 class _Persons(Conditions):
