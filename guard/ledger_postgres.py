@@ -46,6 +46,9 @@ _GONE: Final = 10_000
 _BUSY: Final = frozenset({"55P03", "40001", "40P01"})
 """SQLSTATE: no lock in time, serialization failure, deadlock."""
 
+BARRED: Final = "42501"
+"""SQLSTATE: insufficient privilege."""
+
 _PINNED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "search_path": "pg_catalog",
@@ -130,6 +133,10 @@ class Postgres:
     def busy(self, error: DBAPIError) -> bool:
         """See `Backend`."""
         return getattr(error.orig, "sqlstate", None) in _BUSY
+
+    def barred(self, error: DBAPIError) -> bool:
+        """See `Backend`."""
+        return getattr(error.orig, "sqlstate", None) == BARRED
 
 
 BACKEND: Final = Postgres()

@@ -56,6 +56,10 @@ class Sqlite:
         """See `Backend`."""
         return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
 
+    def barred(self, error: DBAPIError) -> bool:
+        """See `Backend`. SQLite has no roles: the file may not be written."""
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == 8  # SQLITE_READONLY
+
 
 BACKEND: Final = Sqlite()
 

@@ -25,7 +25,10 @@ from guard.errors import Misuse, Refused
 V = TypeVar("V")
 
 _BUSY: Final = "The database is locked: record or withdraw a consent before the transaction, or after it."
-_UNUSABLE: Final = "The database cannot be read or written as a ledger."
+_UNUSABLE: Final = "The database cannot be read or written as a ledger: run guard check."
+_BARRED: Final = (
+    "This role may not use the ledger's tables, or not make them: run guard check, which says what it lacks."
+)
 _TRIES: Final = 2
 """A pooled connection may have died since it was used: what only reads is asked once more on a new one."""
 
@@ -62,6 +65,10 @@ class Backend(Protocol):
 
     def busy(self, error: DBAPIError) -> bool:
         """Whether another writer was in the way."""
+        ...
+
+    def barred(self, error: DBAPIError) -> bool:
+        """Whether the role lacks a right."""
         ...
 
 
@@ -124,7 +131,7 @@ class Store:
                         self._backend.began(connection, writes=writes)
                         return work(connection)
             except DBAPIError as error:
-                problem = _BUSY if self._backend.busy(error) else _UNUSABLE
+                problem = _BUSY if self._backend.busy(error) else _BARRED if self._backend.barred(error) else _UNUSABLE
                 lost = error.connection_invalidated
             except (SQLAlchemyError, msgspec.MsgspecError, KeyError, ValueError, OSError):
                 lost = False

@@ -19,6 +19,8 @@ from guard.check import check
 from guard.check.live_postgres import LOOSE, Postgres
 from guard.consent import Ledger
 from guard.demo import bank
+from guard.errors import Refused
+from guard.person_keys import PersonKeys
 
 KEYS = {
     "customer": "customer_id",
@@ -178,3 +180,69 @@ def test_check_writes_nothing_and_tells_no_value(folder, postgres_url):
 def snapshot(url: str) -> list[tuple]:
     with psycopg.connect(url) as raw:
         return raw.execute("SELECT relname, relfilenode FROM pg_class ORDER BY 1").fetchall()
+
+
+# --- A role that is not the ledger's owner --------------------------------------------------------
+
+
+def by_superuser(url: str, *texts: str) -> None:
+    with psycopg.connect(as_superuser(url), autocommit=True) as raw:
+        for text in texts:
+            raw.execute(text.encode())
+
+
+def first_opened_by_a_superuser(url: str) -> None:
+    Ledger(as_superuser(url), judge=lambda asked: (), judged="sha256:" + "0" * 64, zone=ZONE).close()
+
+
+def ledger_problem(folder: Path, word: str):
+    (found,) = check(folder / "guard.yaml").errors
+    assert word in found.message
+    assert found.line == line_of(folder / "guard.yaml", "postgresql:")
+    return found
+
+
+def granted(url: str, remedy: str) -> None:
+    """Does what a remedy says."""
+    by_superuser(url, *remedy.partition(": ")[2].split("; "))
+
+
+def used(url: str, folder: Path) -> None:
+    """As a guard does, with the person keys beside the register."""
+    keys = PersonKeys(f"sqlite:///{folder / 'persons.db'}")
+    with Ledger(url, judge=lambda asked: (), judged="sha256:" + "0" * 64, zone=ZONE, persons=keys) as ledger:
+        ledger.withdraw_subject("1001")
+        ledger.rejudge()
+
+
+RIGHTS = {
+    "first opened by a superuser": [],
+    "may use the schema alone": ["GRANT USAGE ON SCHEMA guard TO plain"],
+    "may not use the sequences": ["GRANT USAGE ON SCHEMA guard TO plain", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA guard TO plain"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("texts", RIGHTS.values(), ids=RIGHTS)
+def test_a_role_that_may_not_use_the_ledger_is_found_and_the_remedy_is_enough(texts, folder, postgres_url):
+    first_opened_by_a_superuser(postgres_url)
+    by_superuser(postgres_url, *texts)
+    if len(texts) < 2:
+        with pytest.raises(Refused, match=r"may not use the ledger's tables.*run guard check"):
+            used(postgres_url, folder)
+    found = ledger_problem(folder, "the role plain may not")
+    granted(postgres_url, found.remedy)
+    assert check(folder / "guard.yaml").errors == ()
+    used(postgres_url, folder)
+
+
+def test_a_role_that_may_not_make_the_ledger_is_found_and_the_remedy_is_enough(folder, postgres_url):
+    name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
+    by_superuser(postgres_url, f"ALTER DATABASE {name} OWNER TO postgres")
+    with pytest.raises(Refused, match="run guard check"):
+        used(postgres_url, folder)
+    granted(postgres_url, ledger_problem(folder, "may not make the schema guard").remedy)
+    assert check(folder / "guard.yaml").errors == ()
+    by_superuser(postgres_url, "ALTER SCHEMA guard OWNER TO postgres", "GRANT USAGE ON SCHEMA guard TO plain")
+    granted(postgres_url, ledger_problem(folder, "may not make the tables").remedy)
+    assert check(folder / "guard.yaml").errors == ()
+    used(postgres_url, folder)

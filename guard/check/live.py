@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -49,6 +49,10 @@ class Live(Protocol):
 
     def triggers(self, schema: str) -> Iterator[tuple[str, str]]:
         """The triggers and rules of a schema, each with its table."""
+        ...
+
+    def barred(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
+        """What this role may not do that a ledger of these tables needs: message and remedy."""
         ...
 
     def uneasy(self) -> Iterator[tuple[str, str]]:

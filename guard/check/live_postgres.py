@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -53,6 +53,27 @@ SELECT t.tgname::text, c.relname::text FROM pg_trigger t JOIN pg_class c ON c.oi
 UNION ALL
 SELECT r.rulename::text, c.relname::text FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
   JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND r.ev_type <> '1' ORDER BY 1, 2"""
+
+_SCHEMA_RIGHTS: Final = """\
+SELECT current_user::text, n.oid, has_schema_privilege(n.oid, 'USAGE'), has_schema_privilege(n.oid, 'CREATE'),
+       has_database_privilege(current_database(), 'CREATE')
+  FROM (VALUES (%s)) AS asked(name) LEFT JOIN pg_namespace n ON n.nspname = asked.name"""
+
+_TABLE_RIGHTS: Final = """\
+SELECT c.relname::text,
+       has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+       AND has_table_privilege(c.oid, 'UPDATE')
+       AND (c.relname <> 'guard_meta' OR has_table_privilege(c.oid, 'DELETE'))
+       AND (SELECT coalesce(bool_and(has_sequence_privilege(s.oid, 'USAGE')), true) FROM pg_depend d
+              JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+             WHERE d.refobjid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind = 'r'"""
+
+_GRANTS: Final = (
+    "GRANT USAGE ON SCHEMA {0} TO {1}; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA {0} TO {1};"
+    " GRANT DELETE ON {0}.guard_meta TO {1}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}"
+)
+"""What a ledger's tables are used for. Only marks in `guard_meta` are ever deleted."""
 
 LOOSE: Final = " under a collation that takes different texts for equal"
 
@@ -107,6 +128,27 @@ class Postgres:
     def triggers(self, schema: str) -> Iterator[tuple[str, str]]:
         """See `Live`."""
         yield from ((name, table) for name, table in self._ask(_TRIGGERS, schema, schema))
+
+    def barred(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Whoever first opened a guard there owns the schema: another role needs to be given what it does."""
+        ((role, schema, use, make, above),) = self._ask(_SCHEMA_RIGHTS, SCHEMA)
+        if schema is None:
+            if not above:
+                message = f"the role {role} may not make the schema {SCHEMA}, where the consent ledger lies"
+                yield message, f"as the database's owner: CREATE SCHEMA {SCHEMA} AUTHORIZATION {quoted(role)}"
+            return
+        if not use:
+            message = f"the role {role} may not use the schema {SCHEMA}, where the consent ledger lies"
+            yield message, f"as its owner: {_GRANTS.format(SCHEMA, quoted(role))}"
+            return
+        found = dict(self._ask(_TABLE_RIGHTS, SCHEMA))
+        if not make and not found.keys() >= set(tables):
+            message = f"the role {role} may not make the tables of the consent ledger in the schema {SCHEMA}"
+            yield message, f"as its owner: GRANT CREATE, USAGE ON SCHEMA {SCHEMA} TO {quoted(role)}"
+        shut = sorted(one for one in tables if not found.get(one, True))
+        if shut:
+            message = f"the role {role} may not read and write {', '.join(shut)} of the consent ledger"
+            yield message, f"as their owner: {_GRANTS.format(SCHEMA, quoted(role))}"
 
     def uneasy(self) -> Iterator[tuple[str, str]]:
         """A role for which PostgreSQL checks nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +31,9 @@ class Sqlite:
 
     own = "main"
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, file: Path) -> None:
         self._connection = connection
+        self._file = file
 
     def same(self, name: str) -> str:
         """SQLite compares names without regard to case."""
@@ -82,6 +84,11 @@ class Sqlite:
         )
         yield from ((name, table) for name, table in found.all())
 
+    def barred(self, tables: Collection[str]) -> Iterator[tuple[str, str]]:  # noqa: ARG002 -- the whole file, or none
+        """The ledger lies in the file."""
+        if not os.access(self._file, os.W_OK):
+            yield f"{self._file} cannot be written, and the consent ledger lies in it", f"chmod u+w {self._file}"
+
     def uneasy(self) -> Iterator[tuple[str, str]]:
         """Nothing."""
         yield from ()
@@ -94,6 +101,6 @@ def opened(file: Path) -> Iterator[Sqlite]:
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            yield Sqlite(connection)
+            yield Sqlite(connection, file)
     finally:
         engine.dispose()

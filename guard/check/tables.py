@@ -203,6 +203,8 @@ def _indexes(loaded: Loaded, name: str, table: Table, live: Live, found: Finding
 
 def _ledger(loaded: Loaded, live: Live, found: Findings) -> None:
     """The ledger's own tables, if they are there yet: they are made when a guard is first opened."""
+    for message, remedy in live.barred(metadata.tables.keys()):
+        found.errors.append(loaded.document.problem(("database", "url"), message, remedy))
     if live.own not in live.schemas():
         return
     for table in live.tables(live.own):

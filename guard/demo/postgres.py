@@ -27,9 +27,6 @@ _MARK: Final = "The example {} of guard demo: emptied and filled again when that
 _WAIT: Final = 5.0
 """How long it waits for a lock, and for a connection (seconds)."""
 
-_NO_RIGHT: Final = "42501"
-"""SQLSTATE: insufficient privilege."""
-
 _FOUND: Final = text(
     "SELECT obj_description(n.oid, 'pg_namespace'),"
     " ARRAY(SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = n.oid"
@@ -77,7 +74,7 @@ def _shielded(engine: Engine, holder: Holder, day: date) -> None:
                 _make(connection, holder, day)
                 return
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == _NO_RIGHT:
+        if BACKEND.barred(error):
             problem = "This role may not make schemas in that database. " + _OWN_DATABASE
         elif BACKEND.busy(error):
             problem = "Another program is at work on the demo's tables there: try again when it is done."
