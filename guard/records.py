@@ -128,7 +128,8 @@ class DictRecords:
         self._present: set[str] = set()
         self._dropped = 0
         for one in self._records:
-            self._look(one, self._tree)
+            if one:
+                self._look(one, self._tree)
 
     @property
     def count(self) -> int:
