@@ -127,6 +127,7 @@ def test_imports_run_one_way() -> None:
 
 
 ADAPTERS: dict[str, set[str]] = {
+    "guard_asgi": set(),
     "guard_sql": set(),
     "guard_dbapi": {"guard_sql"},
     "guard_sqlalchemy": {"guard_sql", "guard_dbapi"},

@@ -1,1 +1,14 @@
-"""The ASGI adapter."""
+"""The ASGI adapter: an ordinary web application, guarded.
+
+    from guard_asgi import GuardMiddleware
+    app.add_middleware(GuardMiddleware, guard=guard, identify=actor_of, routes="routes.yaml")
+
+`identify` tells who acts; routes.yaml, or `guard_asgi.purpose("…")` on a route, tells for which purpose. Requests are
+stripped to what may be collected, answers to what their recipient may have; `Refused` and `Held` become Problem
+Details (RFC 9457). The open context is in `scope["guard"]`.
+"""
+
+from guard_asgi.middleware import GuardMiddleware
+from guard_asgi.purpose import purpose
+
+__all__ = ["GuardMiddleware", "purpose"]

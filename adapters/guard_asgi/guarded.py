@@ -1,0 +1,255 @@
+"""One request on a guarded route, from the context that is opened to the answer that is released."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from inspect import isawaitable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from anyio.to_thread import run_sync
+
+from guard.collecting import Collected
+from guard.context import Acting
+from guard.errors import Misuse, Refused
+from guard.facade import Guard
+from guard.model import Actor, Declared
+from guard_asgi import incoming, problem
+from guard_asgi.incoming import Receive
+from guard_asgi.outgoing import Answer, Served
+from guard_asgi.problem import Send
+from guard_asgi.routers import Scope
+from guard_asgi.shapes import JsonRecords
+from guard_asgi.table import Rule, Settled, Way
+
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Identify: TypeAlias = Callable[[Scope], Actor | Awaitable[Actor | None] | None]
+"""Who acts, from the ASGI scope; None where nobody is signed in."""
+
+EXTENSIONS: Final = frozenset({"tls"})
+"""Extensions of ASGI that a guarded program may see; by the others an answer goes past the guard."""
+
+_INLINE: Final = 65_536
+"""Bytes of a body that are read here; more are read in a thread."""
+
+
+async def serve(
+    guard: Guard,
+    identify: Identify,
+    app: App,
+    settled: Settled,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    routed: bool,
+) -> None:
+    """Serves it. What is refused is answered here; what the program raises is raised, after an answer of 500."""
+    request = _Request(guard, identify, app, settled, scope, receive, send, routed)
+    try:
+        await request.run()
+    except Refused as refused:
+        await request.refuse(refused)
+    except BaseExceptionGroup as group:
+        refusal = _alone(group)
+        if refusal is None:
+            await request.fail()
+            raise
+        await request.refuse(refusal)
+    except Exception:
+        await request.fail()
+        raise
+
+
+class _Request:
+    def __init__(
+        self,
+        guard: Guard,
+        identify: Identify,
+        app: App,
+        settled: Settled,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        routed: bool,
+    ) -> None:
+        if settled.rule is None or settled.rule.purpose is None:
+            raise Misuse("Only a guarded route is served here.")
+        self.guard = guard
+        self.identify = identify
+        self.app = app
+        self.rule: Rule = settled.rule
+        self.purpose: str = settled.rule.purpose
+        self.found = settled.found
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.routed = routed
+        self.language = "en"
+        self.answer: Answer | None = None
+        self.acting: Acting | None = None
+        self.collected: Collected | None = None
+        self.text = incoming.line(scope)
+
+    # --- The request ---
+
+    async def run(self) -> None:
+        scope = self.scope
+        self.language = problem.language(scope["headers"])
+        incoming.check(scope)
+        actor = await self._actor()
+        body = b""
+        records: JsonRecords | None = None
+        if self.rule.request is not None:
+            came = await incoming.body(scope, self.receive, self.guard.settings.limits)
+            if came is None:
+                return  # the client went away before all of it was here
+            body = came
+            records = await self._read(self.rule.request, body)
+        elif incoming.announces(scope["headers"]):
+            raise incoming.refused_body()
+        await self._act(actor, body, records)
+
+    async def _actor(self) -> Actor:
+        given = self.identify(self.scope)
+        actor = await given if isawaitable(given) else given
+        if actor is None:
+            raise Refused.own("GUARD-ACTOR", "Sign in first.")
+        if not isinstance(actor, Actor):
+            raise Misuse(
+                f"identify gives a guard.Actor, or None where nobody is signed in, not {type(actor).__name__}."
+            )
+        return actor
+
+    async def _read(self, way: Way, body: bytes) -> JsonRecords:
+        if len(body) <= _INLINE:
+            return way.shape.read(body)
+        return await run_sync(way.shape.read, body)
+
+    async def _act(self, actor: Actor, body: bytes, records: JsonRecords | None) -> None:
+        scope, rule = self.scope, self.rule
+        declared = rule.declared
+        if rule.request is not None and rule.request.notice is not None:
+            declared = msgspec.structs.replace(declared, notice=incoming.notice(rule.request.notice, records))
+        acting = self.guard.acting(
+            actor,
+            purpose=self.purpose,
+            subject=incoming.subject(rule.subject, scope, self.found.parameters, records),
+            operation=rule.operation,
+            recipient=rule.recipient,
+            declared=declared,
+            review=incoming.review(scope["headers"]),
+            separate=True,
+        )
+        self.acting = acting
+        with acting:
+            try:
+                receive = await self._gate(acting, body, records, declared)
+                await self._call(acting, receive, body)
+            finally:
+                acting.close()
+
+    async def _gate(self, acting: Acting, body: bytes, records: JsonRecords | None, declared: Declared) -> Receive:
+        """What the program receives from: the body as it may be taken in."""
+        way = self.rule.request
+        if way is None or records is None:
+            return incoming.unexpected(self.receive)
+        if way.operation == acting.operation:
+            self.collected = await run_sync(self._collect, acting, way, body, records)
+        else:
+            own = self.guard.acting(
+                acting.actor,
+                purpose=acting.purpose,
+                subject=acting.subject,
+                operation=way.operation,
+                recipient=acting.recipient,
+                declared=declared,
+                review=acting.review,
+                separate=True,
+            )
+            with own:
+                self.collected = await run_sync(self._collect, own, way, body, records)
+            acting.outcomes += own.outcomes
+        return incoming.hand_on(self.scope, self.receive, body, self.collected.records)
+
+    def _collect(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Collected:
+        """Runs in a thread: it may wait for the ledger's database and for the register's disk."""
+        return self.guard.collect(acting, way.source, records, text=self.text, parameters=_digest(body))
+
+    # --- The program ---
+
+    async def _call(self, acting: Acting, receive: Receive, body: bytes) -> None:
+        scope = self.scope
+        incoming.whole(scope)
+        if "extensions" in scope:
+            scope["extensions"] = {name: one for name, one in (scope["extensions"] or {}).items() if name in EXTENSIONS}
+        scope["guard"] = acting
+        served = Served(
+            guard=self.guard,
+            rule=self.rule,
+            acting=acting,
+            found=self.found,
+            routed=self.routed,
+            text=self.text,
+            parameters=_digest(body) if body else None,
+            limits=self.guard.settings.limits,
+        )
+        self.answer = answer = Answer(served, scope, self.send)
+        try:
+            await self.app(scope, receive, answer.send)
+        except BaseException:
+            await self._settle(done=False)
+            raise
+        if answer.refusal is not None:
+            raise answer.refusal  # the program caught it
+        await self._settle(done=answer.status is not None and answer.status < 400)
+
+    async def _settle(self, *, done: bool) -> None:
+        """Registers what became of what was taken in. A missing outcome reads as done."""
+        collected, self.collected = self.collected, None
+        if collected is not None:
+            await run_sync(partial(self.guard.collected, collected, done=done))
+
+    # --- What else is answered ---
+
+    @property
+    def _answered(self) -> bool:
+        return self.answer is not None and self.answer.sent
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answers with the refusal. After an answer there is nothing more to say to the client."""
+        if self._answered:
+            raise refused
+        if refused.entry is None and self.acting is not None:
+            await run_sync(self.guard.refuse, self.acting, refused, self.text)
+        await self._problem(refused.problem(self.language))
+
+    async def fail(self) -> None:
+        """The program failed: the client learns that, and nothing that an error page would show."""
+        if not self._answered:
+            await self._problem(problem.of_status(500))
+
+    async def _problem(self, details: Mapping[str, Any]) -> None:
+        await problem.answer(self.send, details, head=self.scope["method"] == "HEAD")
+
+
+def _digest(body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
+
+
+def _alone(group: BaseExceptionGroup[BaseException]) -> Refused | None:
+    """The refusal in a group of tasks that failed of nothing else."""
+    leaves = list(_leaves(group))
+    first = leaves[0] if leaves else None
+    return first if isinstance(first, Refused) and all(isinstance(one, Refused) for one in leaves) else None

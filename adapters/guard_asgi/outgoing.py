@@ -1,0 +1,296 @@
+"""The response gate: what the program answers waits here until it is decided, registered and stripped.
+
+Nothing of an answer is sent before all of it is here and released; what is not released is never sent. An answer that
+cannot be read, from an endpoint that was not the one expected, in a media type that is not JSON, or larger than its
+bound is refused as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Final
+
+import msgspec
+from anyio.to_thread import run_sync
+
+from guard.config import Limits
+from guard.context import Acting
+from guard.errors import Refused
+from guard.facade import Guard
+from guard.records import Records, Shown
+from guard_asgi import problem, strict
+from guard_asgi.headers import Headers, values, with_length, without
+from guard_asgi.incoming import DIGESTS
+from guard_asgi.media import media
+from guard_asgi.problem import Message, Send
+from guard_asgi.routers import Found, Scope
+from guard_asgi.table import Rule
+
+TELLING: Final = DIGESTS | {b"etag", b"last-modified", b"accept-ranges", b"x-total-count", b"link", b"cache-control"}
+"""Headers that tell of the body as it was: they go where the body changed."""
+
+OF_BODY: Final = TELLING | {b"content-type", b"content-length", b"content-language", b"content-disposition"}
+"""Headers that go where another body stands in its place."""
+
+PARTS: Final = frozenset({b"content-range"})
+
+UNTOLD: Final = frozenset({401, 407, 429})
+"""Errors of which the person asked about is no part: they are told before anybody is looked up."""
+
+
+class Nothing:
+    """No records: an answer that has none is decided as any other, since that somebody is not there tells too."""
+
+    count: int = 0
+    present: frozenset[str] = frozenset()
+    dropped: int = 0
+
+    def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
+        """See `Records`."""
+        return ()
+
+    def values(self, field: str) -> Sequence[object]:  # noqa: ARG002 — the seam's
+        """See `Records`."""
+        return ()
+
+    def treat(
+        self,
+        kept: Sequence[int] | None,  # noqa: ARG002
+        shown: Mapping[str, Shown | Sequence[Shown]],  # noqa: ARG002
+        masks: Mapping[str, str],  # noqa: ARG002
+    ) -> bytes:
+        """See `Records`."""
+        return b""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """One guarded request: by which rule, in whose context, where its router must take it."""
+
+    guard: Guard
+    rule: Rule
+    acting: Acting
+    found: Found
+    routed: bool
+    text: str
+    parameters: object
+    limits: Limits
+
+
+class Answer:
+    """What the program sends to, in place of the server."""
+
+    def __init__(self, served: Served, scope: Scope, send: Send) -> None:
+        self._served: Final = served
+        self._scope: Final = scope
+        self._send: Final = send
+        self._method: Final[str] = scope["method"]
+        self._start: Message | None = None
+        self._parts: list[Message] = []
+        self._size = 0
+        self._unread: Refused | None = None
+        self._ended = False
+        self.refusal: Refused | None = None
+        self.sent = False
+        """Whether anything of an answer went out."""
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        """What ASGI calls `send`. Raises the refusal, so that a program that streams stops."""
+        if self.refusal is not None:
+            raise self.refusal
+        if self._ended:
+            raise RuntimeError(f"The answer is complete, and {message['type']} was sent.")
+        try:
+            await self._take(message)
+        except Refused as refused:
+            refused.status = type(refused).status  # the request was not at fault
+            self.refusal = refused
+            self._served.acting.close()
+            raise
+
+    async def _take(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._begin(message)
+        elif kind == "http.response.body":
+            self._part(message)
+            if not message.get("more_body", False):
+                await self._finish()
+        elif kind in _BESIDE:
+            return  # hints before the answer and trailers after it tell of the body, and nobody depends on them
+        else:
+            raise Refused.own("GUARD-RESPONSE", "It is sent past the program, where guard cannot read it.")
+
+    def _begin(self, message: Message) -> None:
+        if self._start is not None:
+            raise RuntimeError("The answer began already.")
+        self.status = status = int(message["status"])
+        headers: Headers = message.get("headers", ())
+        self._expected(status)
+        if status == 206 or any(True for _ in values(headers, b"content-range")):
+            raise Refused.own("GUARD-RESPONSE", "A part of an answer cannot be decided on: answer with the whole.")
+        self._unread = _unread(headers, self._served.limits)
+        self._start = message
+
+    def _expected(self, status: int) -> None:
+        """Two routers, one endpoint: what ran is what was declared."""
+        served = self._served
+        if not served.routed:
+            return
+        place = served.found.place
+        ran = self._scope.get("endpoint")
+        if ran is None and status >= 300:
+            return  # something before the endpoint refused the request
+        if (
+            place is None
+            or ran is not place.endpoint
+            or self._scope["method"] != self._method
+            or self._scope.get("path_params", {}) != served.found.parameters
+        ):
+            raise Refused.own(
+                "GUARD-ROUTE",
+                f"{served.rule.name} was declared, and another endpoint answered, or a middleware inside the guard "
+                "did; let no middleware inside it change or copy the scope.",
+            )
+
+    def _part(self, message: Message) -> None:
+        if self._start is None:
+            raise RuntimeError("A body was sent before its answer began.")
+        part = message.get("body", b"")
+        self._size += len(part)
+        if self._size > self._served.limits.body:
+            raise strict.too_large(self._served.limits.body)
+        if part and self._unread is not None and (self.status or 0) < 300:
+            raise self._unread
+        self._parts.append(message)
+
+    async def _finish(self) -> None:
+        body = b"".join([bytes(part.get("body", b"")) for part in self._parts])
+        status = self.status or 0
+        if status >= 300:
+            await self._finish_other(status, body)
+            return
+        goes = await self._released(partial(self._records, body) if body else Nothing if self._reads else None)
+        await self._flush(body, body if not body else goes)
+
+    async def _finish_other(self, status: int, body: bytes) -> None:
+        """A redirection has no body; an error keeps its own only where it holds records that are declared."""
+        goes = b""
+        if status >= 400 and self._reads and status not in UNTOLD and status < 500:
+            await self._released(Nothing)
+        if status >= 400 and body and self._unread is None:
+            goes = await self._released(partial(self._declared_records, body)) or b""
+        if goes or not body:
+            await self._flush(body, goes)
+        elif status >= 400:
+            written = problem.body(problem.of_status(status))
+            await self._replace([(b"content-type", problem.TYPE)], written)
+        else:
+            await self._replace([], b"")
+
+    @property
+    def _reads(self) -> bool:
+        """Whether an answer without records tells that there are none of the person named."""
+        rule = self._served.rule
+        return rule.subject is not None and rule.request is None
+
+    def _records(self, body: bytes) -> Records:
+        way = self._served.rule.response
+        if way is None:
+            raise Refused.own("GUARD-ROUTE")
+        return way.shape.read(body)
+
+    def _declared_records(self, body: bytes) -> Records | None:
+        """The records of an error, if it is nothing else: what a validation quotes is none."""
+        try:
+            records = self._records(body)
+        except Refused:
+            return None
+        return records if records.count and not records.dropped else None
+
+    async def _released(self, make: Callable[[], Records | None] | None) -> bytes:
+        """What may go of these records; decided, looked at and registered in one visit to a thread."""
+        way = self._served.rule.response
+        if make is None or way is None:
+            return b""
+        served, acting = self._served, self._served.acting
+        own: AbstractContextManager[Acting] = nullcontext(acting)
+        if (way.operation, way.recipient) != (acting.operation, acting.recipient):
+            own = served.guard.acting(
+                acting.actor,
+                purpose=acting.purpose,
+                subject=acting.subject,
+                operation=way.operation,
+                recipient=way.recipient,
+                declared=acting.declared,
+                review=acting.review,
+                separate=True,
+            )
+        with own as of_answer:
+            goes: bytes = await run_sync(_release, served, of_answer, way.source, make)
+        if of_answer is not acting:
+            acting.outcomes += of_answer.outcomes
+        return goes
+
+    async def _flush(self, came: bytes, goes: bytes) -> None:
+        """Sends the answer: as it came where it may all go, else with the headers that a changed body has."""
+        start = self._start
+        if start is None:
+            raise RuntimeError("A body was sent before its answer began.")
+        if came == goes:
+            await self._out(_plain(start, head=self._method == "HEAD" and not came), self._parts)
+            return
+        headers = with_length(without(start.get("headers", ()), TELLING), len(goes))
+        headers.append((b"cache-control", b"private, no-store"))
+        await self._out(
+            {**start, "headers": headers, "trailers": False}, [{"type": "http.response.body", "body": goes}]
+        )
+
+    async def _replace(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Sends the answer's status with another body, or with none."""
+        start = self._start or {}
+        kept = without(start.get("headers", ()), OF_BODY)
+        kept += [*headers, (b"content-length", str(len(body)).encode())]
+        message = {**start, "headers": kept, "trailers": False}
+        await self._out(message, [{"type": "http.response.body", "body": b"" if self._method == "HEAD" else body}])
+
+    async def _out(self, start: Message, parts: Sequence[Message]) -> None:
+        self._served.acting.close()
+        self._ended = self.sent = True
+        await self._send(start)
+        for part in parts:
+            await self._send(part)
+
+
+_BESIDE: Final = frozenset(
+    {"http.response.trailers", "http.response.push", "http.response.early_hint", "http.response.debug"}
+)
+
+
+def _release(served: Served, acting: Acting, source: str, make: Callable[[], Records | None]) -> bytes:
+    """Runs in a thread: it may wait for the ledger's database and for the register's disk."""
+    records = make()
+    if records is None:
+        return b""
+    goes: bytes = served.guard.release(acting, source, records, text=served.text, parameters=served.parameters)
+    return goes
+
+
+def _unread(headers: Headers, limits: Limits) -> Refused | None:
+    """Why a body under these headers is not read, if there is one; None where it is JSON."""
+    try:
+        media(headers, limits)
+    except Refused as refused:
+        return refused
+    return None
+
+
+def _plain(start: Message, *, head: bool) -> Message:
+    """The beginning of an answer that changed in nothing. A HEAD without a body tells no length of one."""
+    if start.get("trailers"):
+        start = {**start, "trailers": False}
+    if head:
+        start = {**start, "headers": without(start.get("headers", ()), {b"content-length"})}
+    return start

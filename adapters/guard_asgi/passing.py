@@ -1,0 +1,56 @@
+"""What passes untouched: public routes, and what the application's own router answers where no endpoint does.
+
+The messages are handed on as they come. Only the first of an answer is looked at: whether the endpoint that was
+declared public is the one that answers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from guard.errors import Refused
+from guard_asgi.problem import Message, Send
+from guard_asgi.routers import Found, Scope
+
+
+class Watched:
+    """What the program sends to. `sent` says whether anything of an answer went out."""
+
+    def __init__(self, scope: Scope, send: Send, found: Found, *, public: bool, routed: bool) -> None:
+        self._scope: Final = scope
+        self._send: Final = send
+        self._found: Final = found
+        self._public: Final = public
+        self._routed: Final = routed
+        self._method: Final = scope.get("method")
+        self.sent = False
+        self.refusal: Refused | None = None
+
+    async def send(self, message: Message) -> None:
+        """What ASGI calls `send`."""
+        if not self.sent:
+            self._look(message)
+            self.sent = True
+        await self._send(message)
+
+    def _look(self, message: Message) -> None:
+        if self.refusal is None and self._routed and not self._expected(message):
+            detail = "No endpoint was declared for it, and one answered."
+            if self._public:
+                detail = "Another endpoint answered than the one that is declared public."
+            self.refusal = Refused.own("GUARD-ROUTE", detail)
+        if self.refusal is not None:
+            raise self.refusal
+
+    def _expected(self, message: Message) -> bool:
+        ran = self._scope.get("endpoint")
+        kind = message["type"]
+        if kind == "websocket.close":
+            return True
+        error = kind == "http.response.start" and int(message["status"]) >= 300
+        place = self._found.place
+        if place is not None:
+            if self._scope.get("method") != self._method:
+                return False
+            return ran is place.endpoint or (ran is None and error)
+        return error and (ran is None or any(ran is one for one in self._found.passed))
