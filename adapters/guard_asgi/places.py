@@ -8,14 +8,15 @@ escapes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from itertools import chain
 from operator import or_
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import astuple
 
 from guard.catalogue import Source
 from guard.errors import Misuse
@@ -93,17 +94,31 @@ def struct(name: str, attributes: list[Any], names: Mapping[str, str]) -> Any:
     raise Misuse(f"The members {', '.join(map(repr, wrong))} cannot be read: names have no quotes and no controls.")
 
 
-class Survey:
-    """What there is at a place: the declared fields that are told of, and how many objects and arrays."""
+class Survey(msgspec.Struct, frozen=True):
+    """What records have: the declared fields that are told of, and how many objects and arrays."""
 
-    def __init__(self, at: Place, values: list[Any]) -> None:
+    present: frozenset[str]
+    objects: int
+    arrays: int
+
+
+def survey(at: Place, records: list[Any]) -> Survey:
+    """What records, objects of a place, have."""
+    if records and at.depth == 1 and UNSET not in astuple(records[0]):
+        return Survey(at.fields, len(records), 0)
+    looking = _Looking()
+    if records:
+        looking.look(at, records)
+    return Survey(looking.present, looking.objects, looking.arrays)
+
+
+class _Looking:
+    def __init__(self) -> None:
         self.present: frozenset[str] = frozenset()
         self.objects = 0
         self.arrays = 0
-        if values:
-            self._look(at, values)
 
-    def _look(self, at: Place, values: list[Any]) -> None:
+    def look(self, at: Place, values: list[Any]) -> None:
         if at.field is not None:
             self.present |= at.fields
         elif at.each is not None:
@@ -123,19 +138,15 @@ class Survey:
             self.present |= at.fields
         self.arrays += len(there)
         if filled:
-            self._look(each, list(chain.from_iterable(filled)))
+            self.look(each, list(chain.from_iterable(filled)))
 
     def _look_members(self, at: Place, there: list[Any]) -> None:
-        first = msgspec.structs.astuple(there[0])
-        if at.depth == 1 and UNSET not in first:
-            self.present |= at.fields
-            return
-        for member, value in zip(at.members, first, strict=True):
+        for member, value in zip(at.members, astuple(there[0]), strict=True):
             name = member.attribute
             if member.place.field is None:
                 below = [part for one in there if (part := getattr(one, name)) is not UNSET]
                 if below:
-                    self._look(member.place, below)
+                    self.look(member.place, below)
             elif value is not UNSET or any(getattr(one, name) is not UNSET for one in there):
                 self.present |= member.place.fields
 
@@ -168,45 +179,3 @@ def undeclared(at: Place, values: list[Any]) -> int:
         if member.place.field is None:
             found += undeclared(member.place, [one.get(member.name) for one in there])
     return found
-
-
-Masks: TypeAlias = Mapping[str, Callable[[Raw], Any]]
-"""By field, what is shown instead of a value; UNSET for nothing."""
-
-
-def treat(at: Place, objects: list[Any], dropped: frozenset[str], masked: Masks) -> None:
-    """Drops and masks in the objects of a place, which are changed; what has only dropped fields goes whole."""
-    below: dict[str, Member] = {}
-    for field in dropped | masked.keys():
-        member = at.by_field.get(field)
-        if member is None:
-            continue
-        if member.place.fields <= dropped:
-            for one in objects:
-                setattr(one, member.attribute, UNSET)
-        elif member.place.field is not None:
-            _mask(objects, member.attribute, masked[field])
-        else:
-            below[member.attribute] = member
-    for name, member in below.items():
-        parts = (getattr(one, name) for one in objects)
-        _treat_parts(member.place, [part for part in parts if part is not UNSET and part is not None], dropped, masked)
-
-
-def _mask(objects: list[Any], name: str, mask: Callable[[Raw], Any]) -> None:
-    for one in objects:
-        raw = getattr(one, name)
-        if raw is not UNSET:
-            setattr(one, name, mask(raw))
-
-
-def _treat_parts(at: Place, parts: list[Any], dropped: frozenset[str], masked: Masks) -> None:
-    if at.each is None:
-        treat(at, parts, dropped, masked)
-    elif at.each.field is not None:
-        mask = masked[at.each.field]
-        for array in parts:
-            array[:] = [value for raw in array if (value := mask(raw)) is not UNSET]
-    else:
-        inner = [one for one in chain.from_iterable(parts) if one is not None]
-        _treat_parts(at.each, inner, dropped, masked)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw
 
-from guard import masks as known_masks
 from guard import pointers
 from guard.catalogue import Source
 from guard.config import Limits
@@ -23,13 +21,18 @@ from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.records import Shown, compiled
 from guard_asgi import places, strict
-from guard_asgi.places import Masks, Place, Survey
+from guard_asgi.places import Place, Survey
+from guard_asgi.treatments import Treatment, carry_out, treatment
 
 Chain: TypeAlias = tuple[str | None, ...]
 
 UNREADABLE: Final = object()
 """The value of a number that Python cannot hold (1e400): it equals nothing and compares with nothing."""
 
+TREATMENTS: Final = 256
+"""Compiled treatments that a shape keeps (count)."""
+
+_JUST_TEXT: Final = frozenset({str})
 _PLAIN_KEY: Final = re.compile(rb'"([0-9A-Za-z_.-]{1,128})"')
 _WHOLE: Final = re.compile(rb"-?[0-9]+")
 
@@ -53,6 +56,7 @@ class Shape:
         depth = self.place.depth + len(self.around) + 1
         if depth > self.limits.depth:
             raise Misuse(f"{source_name} nests {depth} levels: raise limits.depth above {self.limits.depth}.")
+        self._treatments: Final[dict[Any, Treatment]] = {}
         self._decode: Final = msgspec.json.Decoder(_body(self.place, self.around)).decode
         # An escaped colon in a key would be written plainly, and make up for a member that was left out.
         self._colons: Final = not any(":" in name for name in (*self.around, *_names(self.place)))
@@ -62,15 +66,26 @@ class Shape:
         strict.check_bytes(body, self.limits)
         root = self.decode(body)
         records, single = self.records(root)
-        survey = Survey(self.place, records)
+        found = places.survey(self.place, records)
         written = _write(root)
-        holds = self._may_hold(written, survey, single=single)
+        holds = self._may_hold(written, found, single=single)
         if holds:
             self._check_kinds(records)
         dropped = 0
         if holds or not self._nothing_left_out(body, written):
-            dropped = self._left_out(strict.careful(body, self.limits))
-        return JsonRecords(self, body, root, survey.present, dropped)
+            known = found.objects + found.arrays
+            dropped = self._left_out(strict.careful(body, self.limits, known=known, nested=self.place.depth))
+        return JsonRecords(self, body, root, found.present, dropped)
+
+    def treatment(self, shown: Mapping[str, Any], masks: Mapping[str, str]) -> Treatment:
+        """What becomes of records, one way for each field; compiled once."""
+        key = (tuple(shown), tuple(shown.values()), tuple(masks), tuple(masks.values()))
+        made = self._treatments.get(key)
+        if made is None:
+            if len(self._treatments) >= TREATMENTS:
+                self._treatments.clear()
+            made = self._treatments[key] = treatment(self.place, shown, masks)
+        return made
 
     def decode(self, body: bytes) -> Any:
         """The declared parts of a body, its grammar checked."""
@@ -107,10 +122,10 @@ class Shape:
             return True
         return self._colons and written.count(b":") == body.count(b":")
 
-    def _may_hold(self, written: bytes, survey: Survey, *, single: bool) -> bool:
+    def _may_hold(self, written: bytes, found: Survey, *, single: bool) -> bool:
         """Whether a field may hold an object or an array: there are more brackets than the shape accounts for."""
-        objects = survey.objects + len(self.around)
-        arrays = survey.arrays + (0 if single else 1)
+        objects = found.objects + len(self.around)
+        arrays = found.arrays + (0 if single else 1)
         return written.count(b"{") > objects or written.count(b"[") > arrays
 
     def _check_kinds(self, records: list[Any]) -> None:
@@ -159,8 +174,8 @@ class JsonRecords:
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
-        chains = self._shape.subjects
-        return [tuple(_keys(record, chain) for chain in chains) for record in self._fresh()]
+        records = self._fresh()
+        return list(zip(*(_keys(records, chain) for chain in self._shape.subjects), strict=True))
 
     def values(self, field: str) -> Sequence[object]:
         """See `Records`. A number that Python cannot hold is `UNREADABLE`."""
@@ -179,15 +194,19 @@ class JsonRecords:
         Refused GUARD-ABSENT where the body is one record and that is not kept.
         """
         everything = kept is None or list(kept) == list(range(self._count))
-        if everything and not self._dropped and all(shown.get(field) == "reveal" for field in self._present):
-            return self.original
         records = self._fresh()
         if not everything:
             records = [records[position] for position in kept or ()]
         if self._single and not records:
             raise Refused.own("GUARD-ABSENT")
-        for alike, dropped, masked in _groups(self._shape.place.fields, records, shown, masks):
-            places.treat(self._shape.place, alike, dropped, masked)
+        changes = False
+        for alike, of_group in _groups(records, shown):
+            treatment = self._shape.treatment(of_group, masks)
+            if treatment.change is not None and not self._present <= treatment.revealed:
+                carry_out(treatment.change, alike)
+                changes = True
+        if everything and not changes and not self._dropped:
+            return self.original
         root, self._root = self._root, None  # it was changed: what is asked next is read again
         return _write(self._with(root, records))
 
@@ -290,8 +309,15 @@ def _plain(raw: Raw | None) -> object:
         return UNREADABLE
 
 
-def _keys(record: Any, chain: Chain) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for raw in _reached(record, chain) if (key := _key(bytes(raw))) is not None))
+def _keys(records: list[Any], chain: Chain) -> list[tuple[str, ...]]:
+    """The keys that each record has at the end of a chain."""
+    if len(chain) > 1:
+        found = ([_key(bytes(raw)) for raw in _reached(record, chain)] for record in records)
+        return [tuple(dict.fromkeys(key for key in keys if key is not None)) for keys in found]
+    (name,) = chain
+    raws = [getattr(record, name or "") for record in records]
+    keys = [None if raw is UNSET else _key(bytes(raw)) for raw in raws]
+    return [() if key is None else (key,) for key in keys]
 
 
 def _key(raw: bytes) -> str | None:
@@ -309,38 +335,16 @@ def _key(raw: bytes) -> str | None:
     return subject_key(value)
 
 
-# --- Treatments -----------------------------------------------------------------------------------
-
-
 def _groups(
-    fields: frozenset[str],
-    records: list[Any],
-    shown: Mapping[str, Shown | Sequence[Shown]],
-    masks: Mapping[str, str],
-) -> Iterator[tuple[list[Any], frozenset[str], Masks]]:
-    """Records that are treated alike, with the fields that are dropped and the masks of those that are masked."""
+    records: list[Any], shown: Mapping[str, Shown | Sequence[Shown]]
+) -> Iterator[tuple[list[Any], Mapping[str, Shown | Sequence[Shown]]]]:
+    """Records that are shown alike, with one way for each field."""
+    if _JUST_TEXT.issuperset(map(type, shown.values())):
+        yield records, shown
+        return
     varied = {field: how for field, how in shown.items() if not isinstance(how, str)}
-    alike: dict[tuple[Shown, ...], list[Any]] = {(): records}
-    if varied:
-        alike = {}
-        for record, pattern in zip(records, zip(*varied.values(), strict=True), strict=True):
-            alike.setdefault(pattern, []).append(record)
+    alike: dict[tuple[Shown, ...], list[Any]] = {}
+    for record, pattern in zip(records, zip(*varied.values(), strict=True), strict=True):
+        alike.setdefault(pattern, []).append(record)
     for pattern, group in alike.items():
-        of_group = {**shown, **dict(zip(varied, pattern, strict=True))} if varied else shown
-        masked = {
-            field: partial(_masked, masks[field])
-            for field, how in of_group.items()
-            if how == "mask" and masks.get(field) in known_masks.MASKS
-        }
-        dropped = frozenset(field for field in fields if of_group.get(field) != "reveal" and field not in masked)
-        yield group, dropped, masked
-
-
-def _masked(mask: str, raw: Raw) -> Any:
-    """The masked text; UNSET for what is neither text nor number, and so cannot be masked. Null stays null."""
-    value = _plain(raw)
-    if value is None:
-        return raw
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return UNSET
-    return known_masks.apply(mask, value)
+        yield group, {**shown, **dict(zip(varied, pattern, strict=True))}

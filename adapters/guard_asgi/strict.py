@@ -69,10 +69,11 @@ def _utf8(body: bytes) -> bool:
     return True
 
 
-def careful(body: bytes, limits: Limits) -> Any:
+def careful(body: bytes, limits: Limits, *, known: int = 0, nested: int = 0) -> Any:
     """The body as plain data, floats as booleans; refused if it repeats a key anywhere or is nested too deeply.
 
-    The body has passed `check_bytes`. Keys are compared as the texts that they spell, escaped or not.
+    The body has passed `check_bytes`. Keys are compared as the texts that they spell, escaped or not. `known` is how
+    many of its arrays and objects are known to be nested at most `nested` levels.
     """
     try:
         value = _anything.decode(body)
@@ -85,7 +86,7 @@ def careful(body: bytes, limits: Limits) -> Any:
     else:
         if _repeats(body, value):
             raise refused("An object in it repeats a key: send each key once.")
-        if deeper(body, limits.depth):
+        if body.count(b"[") + body.count(b"{") - known + nested > limits.depth and deeper(body, limits.depth):
             raise too_deep(limits.depth)
         return value
     raise refusal
@@ -115,8 +116,6 @@ def _has_pairs_alike(body: bytes) -> bool:
 
 def deeper(body: bytes, limit: int) -> bool:
     """Whether a well-formed body has arrays and objects nested deeper than the limit (levels)."""
-    if body.count(b"[") + body.count(b"{") <= limit:
-        return False
     left = _brackets(body)
     for _ in range(limit):  # each round takes the innermost level off
         if not left:
