@@ -109,10 +109,13 @@ def unrelated(attempt: Attempt, guarded: Guarded, transaction: Transaction) -> N
     An INSERT or UPDATE may not rest on what it writes itself either, since its own rows would answer for it.
     """
     own = {attempt.plan.writes} if attempt.plan.kind in {"insert", "update"} else set()
-    if guarded.related & (transaction.written | own):
-        raise attempt.refused(
-            (Reason(rule="GUARD-RELATION"),), "End the transaction first, or let somebody else write it."
-        )
+    if guarded.related & own:
+        detail = "The statement itself writes what it rests on: write it for a purpose that needs no relation."
+    elif guarded.related & transaction.written:
+        detail = "End the transaction first, or let somebody else write it."
+    else:
+        return
+    raise attempt.refused((Reason(rule="GUARD-RELATION"),), detail)
 
 
 def rules_that_applied(guarded: Guarded, decision: Decision) -> tuple[str, ...]:

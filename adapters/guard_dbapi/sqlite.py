@@ -106,6 +106,15 @@ def take(raw: sqlite3.Connection, guard: Guard, site: guard_sql.Site) -> SqliteS
     return SqliteSession(raw, site, guard.settings.limits.buffered)
 
 
+def _why(error: Exception) -> str | None:
+    """What may be said of a failure: nothing that depends on a stored value."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return "Another writer holds the database; try again."
+    if str(error).startswith(("no such table: ", "no such column: ")):
+        return "It has no such table or column as the catalogue says: run guard check."
+    return None
+
+
 def _same_database(raw: sqlite3.Connection, guard: Guard) -> bool:
     """Grants and rows must be of one snapshot: this is the ledger's very file, not a copy of it with its mark."""
     expected = guard.settings.database.sqlite_file
@@ -164,13 +173,13 @@ class SqliteSession:
             try:
                 return work(raw)
             except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError, MemoryError) as error:
-                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                detail = _why(error)
             finally:
                 self._authorizer = nobody
             denied = self._denied
         if denied:
             raise Refused.own("GUARD-WITNESS")
-        raise Refused.own("GUARD-DATABASE", "Another writer holds the database; try again." if busy else None)
+        raise Refused.own("GUARD-DATABASE", detail)
 
     # --- Statements ---
 

@@ -162,6 +162,8 @@ def effects(site: guard_sql.Site, source: str) -> Talk:
 
 # --- Failures -------------------------------------------------------------------------------------
 
+_DRIFTED: Final = "It has no such schema, table or column, or not of the type that the catalogue says: run guard check."
+
 _WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "40001": "It collided with another transaction; run the transaction again.",
@@ -170,6 +172,8 @@ _WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "57014": "It was cancelled, or took too long.",
         "25P02": "The transaction failed before; roll it back.",
         "25006": "The transaction is read only.",
+        # Undefined schema, table, column, operator or function, type; mismatched type; no such cast.
+        **dict.fromkeys(("3F000", "42P01", "42703", "42883", "42704", "42804", "42846"), _DRIFTED),
     }
 )
 """What an error of PostgreSQL may tell, by its SQLSTATE: nothing that depends on a stored value."""

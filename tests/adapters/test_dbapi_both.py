@@ -171,6 +171,28 @@ def test_a_copy_of_the_ledger_is_another_database(bank: Bank, tmp_path: Path) ->
     again.close()
 
 
+DRIFTS = {
+    "column": dict.fromkeys(("sqlite", "postgres"), "ALTER TABLE {s}customer RENAME COLUMN full_name TO name"),
+    "table": dict.fromkeys(("sqlite", "postgres"), "ALTER TABLE {s}customer RENAME TO client"),
+    "schema": {"sqlite": "DROP TABLE customer", "postgres": "ALTER SCHEMA retail RENAME TO shop"},
+    "type": {"sqlite": "DROP TABLE customer", "postgres": "ALTER TABLE {s}customer ALTER customer_id TYPE text"},
+}
+
+
+@pytest.mark.parametrize("texts", DRIFTS.values(), ids=DRIFTS)
+def test_a_database_that_is_not_as_the_catalogue_says_points_at_guard_check(bank: Bank, texts: dict[str, str]) -> None:
+    bank.outside(texts[bank.kind])
+    with refused("GUARD-DATABASE.*catalogue says: run guard check"):
+        bank.ask(ONE, (1002,))
+
+
+def test_an_error_that_a_value_makes_says_nothing_of_the_catalogue(bank: Bank) -> None:
+    most = "sum(9223372036854775807 + 0 * credit_amount)" if bank.kind == "sqlite" else "1 / min(0 * credit_amount)"
+    with refused("GUARD-DATABASE") as caught:
+        bank.ask(f"SELECT {most} FROM application")
+    assert "guard check" not in str(caught.value)
+
+
 # --- Transactions, withdrawals --------------------------------------------------------------------
 
 LEVELS: dict[Kind, tuple[Any, ...]] = {
@@ -388,8 +410,13 @@ def test_who_wrote_a_relation_does_not_read_through_it(bank: Bank) -> None:
     with bank.guard.acting(SCORE, purpose=PURPOSE):
         connection = bank.connect()
         connection.execute("UPDATE loan_case SET status = 'closed' WHERE customer_id = 1002")
-    with bank.guard.acting(LIN, purpose=PURPOSE), refused("GUARD-RELATION"):
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("GUARD-RELATION.*End the transaction first"):
         connection.execute(bank.sql(ONE), (1002,))
+
+
+def test_what_a_statement_writes_and_rests_on_at_once_ends_in_no_transaction(bank: Bank) -> None:
+    with bank.guard.acting(LIN, purpose=PURPOSE), refused("GUARD-RELATION.*purpose that needs no relation"):
+        bank.connect().execute("UPDATE loan_case SET status = 'closed' WHERE customer_id = 1002")
 
 
 def test_an_old_snapshot_writes_nobody_who_withdrew(opened: Open) -> None:
