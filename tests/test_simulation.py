@@ -1,7 +1,8 @@
 """The roads, in every order of their steps with those of others: a deterministic simulation.
 
-In none is a row released before its durable entry, a withdrawn person's row released by a statement that began after
-the commit, an effect without its intent entry, or an approval used twice. Roads in which two lines are swapped fail.
+In none is a row or a record released before its durable entry, a withdrawn person's row released by a statement that
+began after the commit, a withdrawn person's record by a road that looked after it, an effect without its intent entry,
+or an approval used twice. Roads in which two lines are swapped fail.
 """
 
 from __future__ import annotations
@@ -15,22 +16,27 @@ from itertools import combinations_with_replacement
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
-from simulation.schedules import every, random_schedule
-from simulation.world import PROCESSES, Broken, Roads
+from simulation.schedules import PROCESSES, every, random_schedule
+from simulation.world import Broken, Roads
 
-from guard import reading, writing
+from guard import collecting, reading, releasing, writing
+from guard.model import ALWAYS
 
 SCHEDULES = int(os.environ.get("GUARD_SCHEDULES", "20000"))
 """Random schedules of all six."""
 
 SIX = ("read", "write", "held read", "withdrawal", "approval", "activation")
 OLDER = ("read in a transaction", "write in a transaction")
+RECORDS = ("release", "collect", "held release")
+OF_RECORDS = (*RECORDS, "withdrawal", "approval of records", "activation")
 PAIRS = [
     *combinations_with_replacement(SIX, 2),
     *((older, other) for older in OLDER for other in ("withdrawal", "approval", "activation")),
+    *(pair for pair in combinations_with_replacement(OF_RECORDS, 2) if set(pair) & set(RECORDS)),
 ]
-"""Any two of the six; and what is read or written in an older snapshot, with what changes meanwhile."""
+"""Any two of the six; what is read or written in an older snapshot, with what changes meanwhile; and records."""
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=" + ".join)
@@ -42,7 +48,7 @@ def test_every_interleaving_of_two(pair: tuple[str, str]) -> None:
 
 def _states(pair: tuple[str, ...]) -> tuple[bool, ...]:
     """Whether the held read is approved already: both, where that makes a difference."""
-    return (False, True) if "held read" in pair else (False,)
+    return (False, True) if {"held read", "held release"} & set(pair) else (False,)
 
 
 def test_random_schedules_of_all_six() -> None:
@@ -51,6 +57,7 @@ def test_random_schedules_of_all_six() -> None:
         world = random_schedule(Roads(), seed)
         seen["steps"] += world.time
         seen["rows"] += world.released
+        seen["records"] += world.handed
         seen["effects"] += world.effects
         seen["approvals used"] += world.claimed.total()
         seen["served"] += world.served.total()
@@ -58,7 +65,7 @@ def test_random_schedules_of_all_six() -> None:
         seen["withdrawn"] += len(world.withdrawn)
     told = ", ".join(f"{count} {name}" for name, count in seen.items())
     sys.stdout.write(f"\n{SCHEDULES} random schedules: {told}\n")
-    for name in ("rows", "effects", "approvals used", "served", "denied or held", "withdrawn"):
+    for name in ("rows", "records", "effects", "approvals used", "served", "denied or held", "withdrawn"):
         assert seen[name] > SCHEDULES / 20, f"hardly any schedule has {name}: they try little"
 
 
@@ -72,6 +79,7 @@ def mutant(module: ModuleType, *changes: tuple[str, str]) -> Any:
         assert source.count(old) == 1, f"no longer in the road: {old}"
         source = source.replace(old, new)
     made = ModuleType(module.__name__)
+    made.__dict__.update(ALWAYS=ALWAYS, replace=msgspec.structs.replace)
     exec(compile(source, f"<mutant of {module.__name__}>", "exec"), made.__dict__)
     return made
 
@@ -88,6 +96,19 @@ WRITE = """    state.rows, after = yield from _image(
         attempt, None, guarded, limits, guarded.bind(attempt.parameters, attempt.facts)
     )
 """
+
+
+RECORDS_DECIDE = "    decision: Decision = yield Decide(attempt.activity)\n"
+STALE = "    decision = replace(decision, rows={plan.source: ALWAYS})\n"
+RECORDS_REVIEWED = "    review = yield from approval(attempt, need, len(persons))\n"
+RECORDS_ENTRY = (
+    '    entry: int = yield Append(attempt.draft("read", subjects=persons or attempt.named, rows=len(kept),'
+    " review=review))\n"
+)
+COLLECTED_ENTRY = (
+    '    entry: int = yield Append(attempt.draft("intent", subjects=subjects, rows=records.count, review=review))\n'
+)
+COLLECTED_ROWS = "    rows = decision.rows.get(plan.source, NEVER)\n"
 
 
 def _reading(*changes: tuple[str, str]) -> Roads:
@@ -130,6 +151,36 @@ MUTANTS: dict[str, tuple[Callable[[], Roads], tuple[str, str], str]] = {
         ),
         ("held read", "held read"),
         "an approval",
+    ),
+    "records released before they are registered": (
+        lambda: Roads(releasing=mutant(releasing, (RECORDS_ENTRY, "    entry = None\n")).releasing),
+        ("release", "activation"),
+        "a record handed out before its durable entry",
+    ),
+    "records looked at before they are held": (
+        lambda: Roads(
+            releasing=mutant(
+                releasing,
+                (RECORDS_REVIEWED, "    review = attempt.review\n"),
+            ).releasing
+        ),
+        ("held release", "activation"),
+        "an approval that was not used up",
+    ),
+    "records released by what was known before": (
+        lambda: Roads(releasing=mutant(releasing, (RECORDS_DECIDE, RECORDS_DECIDE + STALE)).releasing),
+        ("release", "withdrawal"),
+        "a withdrawn person's record",
+    ),
+    "records taken in before they are registered": (
+        lambda: Roads(collecting=mutant(collecting, (COLLECTED_ENTRY, "    entry = 0\n")).collecting),
+        ("collect", "activation"),
+        "a record handed out before its durable entry",
+    ),
+    "records taken in whoever withdrew": (
+        lambda: Roads(collecting=mutant(collecting, (COLLECTED_ROWS, "    rows = ALWAYS\n")).collecting),
+        ("collect", "withdrawal"),
+        "a withdrawn person's record",
     ),
     "an approval looked at, then used up": (
         lambda: Roads(claims_at_once=False),

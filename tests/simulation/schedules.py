@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from guard.errors import Refused
-from simulation.world import PROCESSES, Roads, World
+from simulation.records import PROCESSES as OF_RECORDS
+from simulation.world import PROCESSES as OF_STATEMENTS
+from simulation.world import Roads, Steps, World
+
+PROCESSES: Final[Mapping[str, Callable[[World], Steps]]] = {**OF_STATEMENTS, **OF_RECORDS}
 
 Choose: TypeAlias = Callable[[int], int]
 """Takes how many options there are and gives one of them."""
@@ -63,15 +67,20 @@ def every(roads: Roads, names: Sequence[str], *, approved: bool) -> int:
 
 
 def random_schedule(roads: Roads, seed: int) -> World:
-    """One random schedule of one of each kind; a third of them with a crash somewhere."""
+    """One random schedule of one of each kind, on statements or on records; a third of them with a crash somewhere."""
     random = Random(seed)
-    names = [
-        random.choice(("read", "read in a transaction")),
-        random.choice(("write", "write in a transaction")),
-        *("held read", "withdrawal", "approval", "activation"),
-    ]
+    if random.random() < 0.7:
+        names = [
+            random.choice(("read", "read in a transaction")),
+            random.choice(("write", "write in a transaction")),
+            *("held read", "withdrawal", "approval", "activation"),
+        ]
+        again = "held read"
+    else:
+        names = ["release", "collect", "held release", "withdrawal", "approval of records", "activation"]
+        again = "held release"
     if random.random() < 0.2:
-        names.append("held read")
+        names.append(again)
     rate = random.choice((0.0, 0.0, 0.05))
     world = World(roads, approved=random.random() < 0.3)
     run(world, names, random.randrange, lambda: random.random() < rate)

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from guard import enforce, messages
+from guard.collecting import collecting
 from guard.errors import Held, Refused
 from guard.model import (
     ALWAYS,
@@ -34,6 +35,7 @@ from guard.model import (
 )
 from guard.reading import reading
 from guard.register.entry import Draft
+from guard.releasing import releasing
 from guard.writing import writing
 
 SOURCE: Final = "bank:retail.customer"
@@ -59,6 +61,8 @@ class Roads(msgspec.Struct, frozen=True):
 
     reading: Callable[..., Any] = reading
     writing: Callable[..., Any] = writing
+    releasing: Callable[..., Any] = releasing
+    collecting: Callable[..., Any] = collecting
     claims_at_once: bool = True
     """Whether the review store uses an approval up in one step, or looks first and writes later."""
 
@@ -141,7 +145,7 @@ def attempt(who: str, kind: str, release: int, review: str | None = None) -> enf
     )
 
 
-_DECISIONS: Final[Mapping[tuple[int, bool], Decision]] = {
+DECISIONS: Final[Mapping[tuple[int, bool], Decision]] = {
     (release, bulk): Decision(
         id="0", allow=True, rows={SOURCE: GRANT}, obligations=(DPO,) if bulk or release == 2 else ()
     )
@@ -167,6 +171,7 @@ class World:
         self.claimed: Counter[str] = Counter()
         self.served: Counter[str] = Counter()
         self.released = 0
+        self.handed = 0
         self.effects = 0
 
     def append(self, draft: Draft) -> int:
@@ -180,6 +185,15 @@ class World:
         self.requests[review] = request.digest
         self.status[review] = "held"
         return review
+
+    def used(self, review: str | None) -> None:
+        """Something was released on an approval."""
+        if review is not None:
+            self.served[review] += 1
+            if self.served[review] > 1 or self.claimed[review] > 1:
+                raise Broken("an approval used twice")
+            if self.claimed[review] < 1:
+                raise Broken("an approval that was not used up")
 
     def may_claim(self, asked: enforce.Claim) -> bool:
         """Whether an approval is there and for this."""
@@ -260,13 +274,7 @@ class Connection:
             if world.withdrawn.get(person, self.started) < self.started:
                 raise Broken("a withdrawn person's row released by a statement that began after the commit")
         world.released += len(rows)
-        review = entries[-1].review
-        if review is not None:
-            world.served[review] += 1
-            if world.served[review] > 1 or world.claimed[review] > 1:
-                raise Broken("an approval used twice")
-            if world.claimed[review] < 1:
-                raise Broken("an approval that was not used up")
+        world.used(entries[-1].review)
 
 
 # --- Processes ------------------------------------------------------------------------------------
@@ -284,7 +292,7 @@ def operation(world: World, who: str, kind: str, *, review: str | None = None, o
             connection.begin()
         yield "Decide"
         one = attempt(who, kind, world.release, review)
-        decision = _DECISIONS[world.release, review is not None]
+        decision = DECISIONS[world.release, review is not None]
         way = world.roads.writing if connection.writes else world.roads.reading
         road = enforce._registered(one, way(one, _Guarded, lambda _: None, _LIMITS, transaction))
         yield from _driven(world, road, connection, transaction, decision)
@@ -320,12 +328,12 @@ def _driven(
                     yield "Claimed"
                     answer = world.claim(effect)
                 else:
-                    answer = _performed(world, effect, connection, transaction)
+                    answer = _on_connection(world, effect, connection, transaction)
             except Refused as refused:
                 refusal = refused
 
 
-def _performed(  # noqa: C901 -- one case an effect
+def _on_connection(
     world: World, effect: enforce.Effect, connection: Connection, transaction: enforce.Transaction
 ) -> object:
     match effect:
@@ -340,18 +348,23 @@ def _performed(  # noqa: C901 -- one case an effect
                 connection.commit()
         case enforce.Withdrawn(mark, subjects):
             return frozenset(world.withdrawals[mark:]) & frozenset(subjects)
-        case enforce.Hold(request):
-            return world.hold(request)
-        case enforce.Claim():
-            return world.claim(effect) if world.may_claim(effect) else None
         case enforce.Append(draft):
             connection.mine.append(draft)
             return world.append(draft)
         case enforce.Release(rows):
             connection.release(rows)
         case _:
-            raise Broken(f"the road asks for {effect}")
+            return performed(world, effect)
     return None
+
+
+def performed(world: World, effect: enforce.Effect) -> object:
+    """What a road asks of the reviews; it asks for nothing else."""
+    if isinstance(effect, enforce.Hold):
+        return world.hold(effect.request)
+    if isinstance(effect, enforce.Claim):
+        return world.claim(effect) if world.may_claim(effect) else None
+    raise Broken(f"the road asks for {effect}")
 
 
 def withdrawal(world: World) -> Steps:
@@ -363,16 +376,16 @@ def withdrawal(world: World) -> Steps:
     world.withdrawals.append(WITHDRAWS)
 
 
-def approval(world: World) -> Steps:
+def approving(world: World, review: str) -> Steps:
     """As `Reviews.approve`: looked at, registered, then changed if it still waits."""
     yield "Look"
-    if world.status[REVIEW] != "held":
+    if world.status[review] != "held":
         return
     yield "Append"
-    world.append(Draft(kind="approved", actor=Actor(id="dpo"), review=REVIEW))
+    world.append(Draft(kind="approved", actor=Actor(id="dpo"), review=review))
     yield "Update"
-    if world.status[REVIEW] == "held":
-        world.status[REVIEW] = "approved"
+    if world.status[review] == "held":
+        world.status[review] = "approved"
 
 
 def activation(world: World) -> Steps:
@@ -400,6 +413,6 @@ PROCESSES: Final[Mapping[str, Callable[[World], Steps]]] = {
     "write in a transaction": lambda world: operation(world, "writer", "update", older=True),
     "held read": held,
     "withdrawal": withdrawal,
-    "approval": approval,
+    "approval": lambda world: approving(world, REVIEW),
     "activation": activation,
 }
