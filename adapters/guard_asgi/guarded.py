@@ -54,14 +54,16 @@ async def serve(
     except Refused as refused:
         await request.refuse(refused)
     except BaseExceptionGroup as group:
-        refusal = _alone(group)
+        refusal = request.refusal or _alone(group)
         if refusal is None:
             await request.fail()
             raise
         await request.refuse(refusal)
     except Exception:
-        await request.fail()
-        raise
+        if request.refusal is None:
+            await request.fail()
+            raise
+        await request.refuse(request.refusal)  # what the program raised comes of it
 
 
 class _Request:
@@ -89,6 +91,7 @@ class _Request:
         self.send = send
         self.routed = routed
         self.language = "en"
+        self.actor: Actor | None = None
         self.answer: Answer | None = None
         self.acting: Acting | None = None
         self.collected: Collected | None = None
@@ -100,7 +103,7 @@ class _Request:
         scope = self.scope
         self.language = problem.language(scope["headers"])
         incoming.check(scope)
-        actor = await self._actor()
+        self.actor = actor = await self._actor()
         body = b""
         records: JsonRecords | None = None
         if self.rule.request is not None:
@@ -198,22 +201,26 @@ class _Request:
             limits=self.guard.settings.limits,
         )
         self.answer = answer = Answer(served, scope, self.send)
-        try:
-            await self.app(scope, receive, answer.send)
-        except BaseException:
-            await self._settle(done=False)
-            raise
+        await self.app(scope, receive, answer.send)
         if answer.refusal is not None:
             raise answer.refusal  # the program caught it
-        await self._settle(done=answer.status is not None and answer.status < 400)
+        await self._settle(answer.status)
 
-    async def _settle(self, *, done: bool) -> None:
-        """Registers what became of what was taken in. A missing outcome reads as done."""
-        collected, self.collected = self.collected, None
-        if collected is not None:
-            await run_sync(partial(self.guard.collected, collected, done=done))
+    async def _settle(self, status: int | None) -> None:
+        """Registers what became of what was taken in, as the program's answer tells it.
+
+        A program that failed, or was refused something, may have kept it all the same: then nothing is said, and
+        that reads as done.
+        """
+        if self.collected is not None and status is not None and status < 500:
+            await run_sync(partial(self.guard.collected, self.collected, done=status < 400))
 
     # --- What else is answered ---
+
+    @property
+    def refusal(self) -> Refused | None:
+        """The refusal of the program's answer, if nothing was answered in its place yet."""
+        return None if self.answer is None or self.answer.sent else self.answer.refusal
 
     @property
     def _answered(self) -> bool:
@@ -223,9 +230,19 @@ class _Request:
         """Answers with the refusal. After an answer there is nothing more to say to the client."""
         if self._answered:
             raise refused
-        if refused.entry is None and self.acting is not None:
-            await run_sync(self.guard.refuse, self.acting, refused, self.text)
+        if refused.entry is None and self.actor is not None:
+            refused = await run_sync(self._registered, self.actor, refused)
         await self._problem(refused.problem(self.language))
+
+    def _registered(self, actor: Actor, refused: Refused) -> Refused:
+        """The refusal, registered; or why it cannot be."""
+        try:
+            acting = self.acting or self.guard.acting(
+                actor, purpose=self.purpose, recipient=self.rule.recipient, separate=True
+            )
+            return self.guard.refuse(acting, refused, self.text)
+        except Refused as other:
+            return other
 
     async def fail(self) -> None:
         """The program failed: the client learns that, and nothing that an error page would show."""

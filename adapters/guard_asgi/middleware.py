@@ -14,7 +14,7 @@ from typing import Final, cast
 from guard.context import Acting
 from guard.errors import ConfigError, Misuse, Refused
 from guard.facade import Guard
-from guard_asgi import problem, startup
+from guard_asgi import problem, startup, strict
 from guard_asgi.guarded import App, Identify, serve
 from guard_asgi.incoming import Receive
 from guard_asgi.passing import Watched
@@ -53,6 +53,9 @@ class GuardMiddleware:
         if scope["type"] not in {"http", "websocket"}:
             raise Misuse(f"GuardMiddleware does not know the protocol {scope['type']!s:.32}.")
         guard, identify = self._checked()
+        if scope["type"] == "http" and not scope["method"].isupper():
+            await self._refuse(strict.refused("Methods have capital letters.", rule="GUARD-REQUEST"), scope, send)
+            return
         settled = self._settled(self._compiled(guard, scope), scope)
         if scope["type"] == "websocket":
             await self._websocket(settled, scope, receive, send)
@@ -108,14 +111,14 @@ class GuardMiddleware:
         except Refused as refused:
             if watched.sent:
                 raise
-            await problem.answer(
-                send, refused.problem(problem.language(scope["headers"])), head=scope["method"] == "HEAD"
-            )
+            await self._refuse(refused, scope, send)
             return
         if watched.refusal is not None and not watched.sent:  # the program caught it
-            await problem.answer(
-                send, watched.refusal.problem(problem.language(scope["headers"])), head=scope["method"] == "HEAD"
-            )
+            await self._refuse(watched.refusal, scope, send)
+
+    async def _refuse(self, refused: Refused, scope: Scope, send: Send) -> None:
+        details = refused.problem(problem.language(scope["headers"]))
+        await problem.answer(send, details, head=scope["method"] == "HEAD")
 
     async def _websocket(self, settled: Settled, scope: Scope, receive: Receive, send: Send) -> None:
         public = settled.rule is not None and settled.rule.purpose is None

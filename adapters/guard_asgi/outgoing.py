@@ -127,7 +127,8 @@ class Answer:
         if self._start is not None:
             raise RuntimeError("The answer began already.")
         self.status = status = int(message["status"])
-        headers: Headers = message.get("headers", ())
+        message = {**message, "headers": list(message.get("headers", ()))}
+        headers: Headers = message["headers"]
         self._expected(status)
         if status == 206 or any(True for _ in values(headers, b"content-range")):
             raise Refused.own("GUARD-RESPONSE", "A part of an answer cannot be decided on: answer with the whole.")
@@ -158,16 +159,16 @@ class Answer:
     def _part(self, message: Message) -> None:
         if self._start is None:
             raise RuntimeError("A body was sent before its answer began.")
-        part = message.get("body", b"")
+        part = bytes(message.get("body", b""))  # a copy of what a program may write again
         self._size += len(part)
         if self._size > self._served.limits.body:
             raise strict.too_large(self._served.limits.body)
         if part and self._unread is not None and (self.status or 0) < 300:
             raise self._unread
-        self._parts.append(message)
+        self._parts.append({**message, "body": part})
 
     async def _finish(self) -> None:
-        body = b"".join([bytes(part.get("body", b"")) for part in self._parts])
+        body = b"".join([part["body"] for part in self._parts])
         status = self.status or 0
         if status >= 300:
             await self._finish_other(status, body)
@@ -194,7 +195,8 @@ class Answer:
     def _reads(self) -> bool:
         """Whether an answer without records tells that there are none of the person named."""
         rule = self._served.rule
-        return rule.subject is not None and rule.request is None
+        asked = rule.request
+        return rule.subject is not None and (asked is None or asked.operation not in {"collect", "store"})
 
     def _records(self, body: bytes) -> Records:
         way = self._served.rule.response
@@ -242,7 +244,7 @@ class Answer:
         if came == goes:
             await self._out(_plain(start, head=self._method == "HEAD" and not came), self._parts)
             return
-        headers = with_length(without(start.get("headers", ()), TELLING), len(goes))
+        headers = with_length(without(start["headers"], TELLING), len(goes))
         headers.append((b"cache-control", b"private, no-store"))
         await self._out(
             {**start, "headers": headers, "trailers": False}, [{"type": "http.response.body", "body": goes}]
@@ -251,7 +253,7 @@ class Answer:
     async def _replace(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Sends the answer's status with another body, or with none."""
         start = self._start or {}
-        kept = without(start.get("headers", ()), OF_BODY)
+        kept = without(start["headers"], OF_BODY)
         kept += [*headers, (b"content-length", str(len(body)).encode())]
         message = {**start, "headers": kept, "trailers": False}
         await self._out(message, [{"type": "http.response.body", "body": b"" if self._method == "HEAD" else body}])
@@ -292,5 +294,5 @@ def _plain(start: Message, *, head: bool) -> Message:
     if start.get("trailers"):
         start = {**start, "trailers": False}
     if head:
-        start = {**start, "headers": without(start.get("headers", ()), {b"content-length"})}
+        start = {**start, "headers": without(start["headers"], {b"content-length"})}
     return start

@@ -47,10 +47,13 @@ class Watched:
         kind = message["type"]
         if kind == "websocket.close":
             return True
-        error = kind == "http.response.start" and int(message["status"]) >= 300
+        error = kind in _STARTS and int(message["status"]) >= 300
         place = self._found.place
         if place is not None:
             if self._scope.get("method") != self._method:
                 return False
             return ran is place.endpoint or (ran is None and error)
         return error and (ran is None or any(ran is one for one in self._found.passed))
+
+
+_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})

@@ -37,7 +37,8 @@ class Place(NamedTuple):
     path: str
     methods: frozenset[str] | None
     endpoint: object
-    entry: Callable[[], Entry | None]
+    entry: Callable[[str], Entry | None]
+    """What the code declares for a method."""
 
     @property
     def websocket(self) -> bool:
@@ -188,7 +189,7 @@ def _node(route: Any, prefix: str) -> Leaf | Branch:
         here = prefix + template(route.path) if isinstance(route, Mount) else prefix
         if inner is not None and inner.routes:
             return Branch(route, read(inner, here))
-        return Leaf(route, Place(f"{here}/{{path}}", None, route.app, lambda: None))
+        return Leaf(route, Place(f"{here}/{{path}}", None, route.app, _undeclared))
     if isinstance(route, WebSocketRoute):
         entry = _entry_of(route)
         return Leaf(route, Place(prefix + template(route.path), frozenset({WEBSOCKET}), route.endpoint, entry))
@@ -229,15 +230,26 @@ def _frontend(candidate: Any, prefix: str) -> Iterator[Leaf]:
     inclusion = getattr(candidate, "frontend_prefix", "")
     for route in original.routes:
         path = (inclusion + route.path).rstrip("/")
-        yield Leaf(candidate, Place(f"{prefix}{path}/{{path}}", frozenset({"GET", "HEAD"}), None, lambda: None))
+        yield Leaf(candidate, Place(f"{prefix}{path}/{{path}}", frozenset({"GET", "HEAD"}), None, _undeclared))
 
 
 # --- What the code declares ------------------------------------------------------------------------
 
 
-def _entry_of(route: Any) -> Callable[[], Entry | None]:
+def _entry_of(route: Any) -> Callable[[str], Entry | None]:
     """What `guard_asgi.purpose` declares for a route: on its endpoint, or among FastAPI's dependencies."""
-    return lambda: Purpose.together([*_of_dependencies(getattr(route, "dependant", None)), *Purpose.on(route.endpoint)])
+    endpoint = route.endpoint
+
+    def entry(method: str) -> Entry | None:
+        handler = getattr(endpoint, method.lower(), None) if isinstance(endpoint, type) else None
+        stated = [*_of_dependencies(getattr(route, "dependant", None)), *Purpose.on(endpoint), *Purpose.on(handler)]
+        return Purpose.together(stated)
+
+    return entry
+
+
+def _undeclared(method: str) -> None:  # noqa: ARG001 — what has no code of its own declares nothing in it
+    return None
 
 
 def _of_dependencies(dependant: Any) -> Iterator[Purpose]:

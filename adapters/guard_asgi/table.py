@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
+from starlette.convertors import Convertor
 from starlette.routing import compile_path
 
 from guard.catalogue import Catalogue, Source
@@ -95,24 +96,36 @@ class OfRouter:
         return self._level.stale()
 
 
+class _Written(NamedTuple):
+    """A template of routes.yaml."""
+
+    method: str
+    pattern: re.Pattern[str]
+    convertors: Mapping[str, Convertor[Any]]
+    place: Place
+    rule: Rule
+
+
+def _written(method: str, path: str, rule: Rule) -> _Written:
+    pattern, _, convertors = compile_path(path)
+    return _Written(method, pattern, convertors, Place(routes.template(path), None, None, lambda _: None), rule)
+
+
 class OfTemplates:
     """The table of any other ASGI application: the templates of routes.yaml, in their order; the first that fits."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = [
-            (method, *compile_path(path)[::2], Place(routes.template(path), None, None, lambda: None), rule)
-            for (method, path), rule in rules.items()
-        ]
+        self._written = [_written(method, path, rule) for (method, path), rule in rules.items()]
 
     def settle(self, scope: Scope) -> Settled:
         """Where the request of this scope goes."""
         path = route_path(scope)
         asked = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
-        for method, pattern, convertors, place, rule in self._rules:
-            match = pattern.match(path) if method in (asked, ANY, _LIKE.get(asked)) else None
+        for one in self._written:
+            match = one.pattern.match(path) if one.method in {asked, ANY, _LIKE.get(asked)} else None
             if match:
-                found = {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
-                return Settled(rule, Found(place, found))
+                found = {name: one.convertors[name].convert(text) for name, text in match.groupdict().items()}
+                return Settled(one.rule, Found(one.place, found))
         return Settled(None, Found(None, {}))
 
     def stale(self) -> bool:
@@ -217,7 +230,7 @@ class _Compiler:
         """What is declared for one method of an endpoint, in both places together."""
         name = f"{method} {place.path}"
         try:
-            entry = routes.merged(self.written[written] if written else None, place.entry())
+            entry = routes.merged(self.written[written] if written else None, place.entry(method))
         except Disagreement as error:
             self._wrong(name, f"{name} is declared twice: {error}", "declare each part once, or the same")
             return None
