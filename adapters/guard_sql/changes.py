@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +36,7 @@ from guard_sql.guarded import Guarded, Kind, Text, Written
 from guard_sql.notes import Notes
 from guard_sql.parameters import Parameters
 from guard_sql.refusal import sql_refused
-from guard_sql.scope import Field, From, Use, about, aliased, fields_of, named, quoted, select
+from guard_sql.scope import Field, FieldsOf, From, Use, about, aliased, named, quoted, select
 from guard_sql.template import Part, Template, Templates
 from guard_sql.text import Reading
 from guard_sql.verify import outer
@@ -69,9 +70,9 @@ class Settled:
     patterns: frozenset[str]
 
 
-def settle(reading: Reading, world: World) -> Settled:
+def settle(reading: Reading, world: World, kinds: AbstractSet[type[exp.Expr]]) -> Settled:
     """Settles the names of a checked write, or refuses it."""
-    return _Settling(reading, world).settled()
+    return _Settling(reading, world, kinds).settled()
 
 
 def items(made: Settled) -> tuple[Item, ...]:
@@ -91,11 +92,11 @@ def items(made: Settled) -> tuple[Item, ...]:
 
 
 class _Settling:
-    def __init__(self, reading: Reading, world: World) -> None:
+    def __init__(self, reading: Reading, world: World, kinds: AbstractSet[type[exp.Expr]]) -> None:
         self._tree = reading.tree
         self._world = world
         self._dialect = world.dialect
-        self._notes = Notes(world)
+        self._notes = Notes(world, kinds)
         self.kind: Kind = _KINDS[type(reading.tree)]
         if any(isinstance(node, exp.Query | exp.Exists) for node in reading.tree.walk()):
             raise sql_refused("A write has no subquery: read first, then write.")
@@ -143,7 +144,7 @@ class _Settling:
             self._scope = WriteScope(self._notes, From(ALIAS, called, within, fields, public=table))
             return table, None
         use = self._notes.use(table, table.entry)
-        self._scope = WriteScope(self._notes, From(ALIAS, called, within, fields_of(use), (), use))
+        self._scope = WriteScope(self._notes, From(ALIAS, called, within, FieldsOf(use), (), use))
         return table, use
 
     def _field(self, name: exp.Expr) -> str:

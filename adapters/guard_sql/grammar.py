@@ -250,33 +250,41 @@ _KINDS: Final[Mapping[type[object], str]] = MappingProxyType(
 """Nodes that are not let through, as a reader knows them."""
 
 
-def check(tree: exp.Expr, dialect: Dialect, additions: int) -> None:
-    """Refuses a tree with anything in it that is not listed. `additions`: how many plus signs the text has.
+def check(tree: exp.Expr, dialect: Dialect, additions: int) -> frozenset[type[exp.Expr]]:
+    """Refuses a tree with anything in it that is not listed; gives the types of its nodes.
+
+    `additions`: how many plus signs the text has.
 
     sqlglot drops a unary plus, which in SQLite takes a column's affinity away; a plus that is no addition
     is therefore refused.
     """
     levels = _LEVELS[dialect.name]
-    stack: list[tuple[exp.Expr, int]] = [(tree, 0)]
-    nodes = added = 0
-    while stack:
-        node, depth = stack.pop()
-        nodes += 1
+    kinds: set[type[exp.Expr]] = set()
+    nodes = added = depth = 0
+    row = [tree]
+    while row:
+        nodes += len(row)
         if nodes > MAX_NODES or depth > MAX_DEPTH:
             raise sql_refused(TOO_LARGE)
-        kind = type(node)
-        added += kind is exp.Add
-        stack += [(child, depth + 1) for child in _children(node, kind, dialect)]
-        parents = _PARENTS.get(kind)
-        if parents is not None and type(node.parent) not in parents:
-            raise sql_refused(f"{_called(kind)} is not built here yet.")
-        special = _SPECIAL.get(kind)
-        if special is not None:
-            special(node, dialect)
-        if kind in levels:
-            _precedence(node, kind, levels)
+        below: list[exp.Expr] = []
+        for node in row:
+            kind = type(node)
+            kinds.add(kind)
+            added += kind is exp.Add
+            below += _children(node, kind, dialect)
+            parents = _PARENTS.get(kind)
+            if parents is not None and type(node.parent) not in parents:
+                raise sql_refused(f"{_called(kind)} is not built here yet.")
+            special = _SPECIAL.get(kind)
+            if special is not None:
+                special(node, dialect)
+            if kind in levels:
+                _precedence(node, kind, levels)
+        row = below
+        depth += 1
     if additions != added:
         raise sql_refused("It uses + as a sign: leave it out.")
+    return frozenset(kinds)
 
 
 def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[exp.Expr]:
@@ -288,7 +296,7 @@ def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[ex
         raise _not_listed(node)
     children: list[exp.Expr] = []
     for key, value in node.args.items():
-        if value is None or value == []:
+        if not value and (value is None or value == []):
             continue
         if key not in allowed:
             if value is False and key in _FLAGS:
@@ -431,6 +439,12 @@ def _limit(node: exp.Expr, _: Dialect) -> None:
         raise sql_refused("LIMIT and OFFSET are numbers of 64 bits.")
 
 
+def _rest(node: exp.Expr, dialect: Dialect) -> None:
+    if dialect.name == "sqlite" and node.parent is not None and not node.parent.args.get("limit"):
+        raise sql_refused("OFFSET stands behind LIMIT.")
+    _limit(node, dialect)
+
+
 def _in(node: exp.Expr, _: Dialect) -> None:
     if not node.expressions and not isinstance(node.args.get("query"), exp.Subquery):
         raise sql_refused("IN needs at least one value, or a subquery.")
@@ -503,7 +517,7 @@ _SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any, Dialect], None]]] = Mappi
         exp.Distinct: _distinct,
         exp.Star: _star,
         exp.Limit: _limit,
-        exp.Offset: _limit,
+        exp.Offset: _rest,
         exp.In: _in,
         exp.Join: _join,
         exp.Union: _set,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 from sqlglot import exp
@@ -36,8 +37,10 @@ class Ask(Protocol):
 class Notes:
     """What is known of one statement so far."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, kinds: AbstractSet[type[exp.Expr]]) -> None:
         self.world: Final = world
+        self.kinds: Final = kinds
+        """The types of nodes that the statement consists of, as it was written."""
         self.dialect: Final = world.dialect
         self.sqlite: Final = world.dialect.name == "sqlite"
         self.ctes: dict[str, From] = {}

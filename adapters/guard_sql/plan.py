@@ -74,13 +74,13 @@ def plan(sql: str, site: Site, *, pyformat: bool = False) -> Plan:
     reading = read(sql, world, longest=site.statement, pyformat=pyformat)
     if reading.parameters.total > site.parameters:
         raise Refused.own("GUARD-SQL-PARAMETERS", f"It takes more than {site.parameters} parameters.")
-    check(reading.tree, world.dialect, reading.additions)
+    kinds = check(reading.tree, world.dialect, reading.additions)
     if isinstance(reading.tree, exp.Query):
-        resolved = resolve(reading, world)
+        resolved = resolve(reading, world, kinds)
         sources = tuple(dict.fromkeys(use.table.source for use in resolved.uses))
         touched = Touched("select", _items(resolved), sources, None)
         return Plan(Query(resolved, world.dialect), touched, reading, site)
-    change = settle(reading, world)
+    change = settle(reading, world, kinds)
     made = items(change)
     touched = Touched(change.kind, made, (change.table.source,) if made else (), change.table.source)
     return Plan(Change(change, world.dialect), touched, reading, site)

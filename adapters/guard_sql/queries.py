@@ -102,7 +102,9 @@ class Queries:
     def _finished(self, node: exp.Select, scope: Scope, place: Place, outputs: list[Output], *, grouped: bool) -> Query:
         """The query with its persons."""
         node.set("expressions", [named(one.expression, f"c{place_}") for place_, one in enumerate(outputs)])
-        windowed = any(window.find_ancestor(exp.Select) is node for window in node.find_all(exp.Window))
+        windowed = exp.Window in self._notes.kinds and any(
+            window.find_ancestor(exp.Select) is node for window in node.find_all(exp.Window)
+        )
         if place == "expression":
             if windowed:
                 raise sql_refused("A window stands in no subquery of an expression: use a derived table.")

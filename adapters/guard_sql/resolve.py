@@ -15,6 +15,9 @@ expression that can fail over a value stands where the planner could run it befo
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+from typing import Final
+
 from sqlglot import exp
 
 from guard_sql import persons
@@ -26,13 +29,16 @@ from guard_sql.settled import Resolved
 from guard_sql.text import Reading
 from guard_sql.world import OWN, World, fold
 
+_LIMITED: Final = frozenset({exp.Limit, exp.Offset, exp.Like})
+_NONE: Final[frozenset[str]] = frozenset()
 
-def resolve(reading: Reading, world: World) -> Resolved:
-    """Settles every name of a checked query, whose tree it changes, or refuses it."""
-    notes = Notes(world)
+
+def resolve(reading: Reading, world: World, kinds: AbstractSet[type[exp.Expr]]) -> Resolved:
+    """Settles every name of a checked query, whose tree it changes, or refuses it. `kinds`: what it consists of."""
+    notes = Notes(world, kinds)
     queries = Queries(notes)
     tree = reading.tree
-    whole, patterns = _limits(tree)
+    whole, patterns = _limits(tree) if kinds & _LIMITED else (_NONE, _NONE)
     found_with = tree.args.get("with_")
     made_with = queries.defined(found_with) if found_with is not None else None
     tree.set("with_", None)
@@ -73,7 +79,7 @@ def _limits(tree: exp.Expr) -> tuple[frozenset[str], frozenset[str]]:
     """The parameters that have to be whole numbers, and those that are the pattern of a LIKE."""
     whole: set[str] = set()
     patterns: set[str] = set()
-    for node in tree.find_all(exp.Limit, exp.Offset, exp.Like):
+    for node in tree.find_all(*_LIMITED):
         names = {part.name for part in node.expression.find_all(exp.Placeholder)}
         if isinstance(node, exp.Like):
             patterns |= names

@@ -7,7 +7,7 @@ the database, and can never meet another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -144,13 +144,29 @@ class Scope:
         return matches[0] if matches else None
 
 
-def fields_of(use: Use) -> dict[str, Field]:
-    """The columns of a personal table, as a source offers them."""
-    table = use.table
-    return {
-        folded: Field(name, frozenset({(use, name, "read")}), frozenset({(use, name)}), name)
-        for folded, name in table.columns.items()
-    }
+class FieldsOf(Mapping[str, Field]):
+    """The columns of a personal table, as a source offers them: few of many are asked for, and made then."""
+
+    def __init__(self, use: Use) -> None:
+        self._use: Final = use
+        self._made: dict[str, Field] = {}
+
+    def __getitem__(self, folded: str) -> Field:
+        made = self._made.get(folded)
+        if made is None:
+            use, name = self._use, self._use.table.columns[folded]
+            made = Field(name, frozenset({(use, name, "read")}), frozenset({(use, name)}), name)
+            self._made[folded] = made
+        return made
+
+    def __contains__(self, folded: object) -> bool:
+        return folded in self._use.table.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._use.table.columns)
+
+    def __len__(self) -> int:
+        return len(self._use.table.columns)
 
 
 def bare(node: exp.Expr) -> exp.Expr:

@@ -12,7 +12,7 @@ from guard.errors import Refused
 from guard_sql.expressions import Expressions
 from guard_sql.notes import Ask, Notes
 from guard_sql.refusal import sql_refused
-from guard_sql.scope import AMBIGUOUS, PERSON, Field, From, Scope, about, aliased, derived, fields_of, quoted
+from guard_sql.scope import AMBIGUOUS, PERSON, Field, FieldsOf, From, Scope, about, aliased, derived, quoted
 from guard_sql.settled import Query
 from guard_sql.world import Table, fold
 
@@ -86,7 +86,7 @@ class Sources:
             add(scope, From(alias, called, schema, fields, public=table))
             return aliased(exp.Table(this=quoted(table.name), db=quoted(table.schema)), alias)
         use = self._notes.use(table, table.entry)
-        add(scope, From(alias, called, schema, fields_of(use), use.persons, use))
+        add(scope, From(alias, called, schema, FieldsOf(use), use.persons, use))
         return aliased(exp.Table(this=quoted(use.marker)), alias)
 
     def _using(self, names: Sequence[exp.Expr], before: Sequence[From], scope: Scope, side: str) -> exp.Expr:
