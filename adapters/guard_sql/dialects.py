@@ -61,6 +61,11 @@ class Dialect:
         """The object that sqlglot reads and writes with, made once."""
         return sqlglot.Dialect.get_or_raise(self.name)
 
+    @cached_property
+    def idle(self) -> list[sqlglot.Tokenizer]:
+        """Tokenisers that nobody uses at the moment: one is taken out, and put back unless it failed."""
+        return []
+
     def null(self, field_type: str) -> exp.Cast:
         """The typed NULL of a dropped field."""
         return exp.Cast(this=exp.Null(), to=exp.DataType(this=self.nulls[field_type], nested=False))

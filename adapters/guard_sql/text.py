@@ -28,6 +28,9 @@ MAX_TOKENS: Final = 8_192
 MAX_NESTING: Final = 32
 """The deepest nesting of parentheses and CASE, and the longest run of prefix operators."""
 
+_IDLE: Final = 16
+"""The most tokenisers that are kept for the next statement."""
+
 _SPACE: Final = " \t\r\n\f"
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.END, TokenType.R_BRACKET, TokenType.R_BRACE})
@@ -83,8 +86,9 @@ def read(sql: str, world: World, *, longest: int, pyformat: bool = False) -> Rea
     tokens = _tokens(sql, dialect, longest)
     _bounded(tokens)
     _gaps(sql, tokens)
-    for token in tokens:
-        _word(token, spelt)
+    if not sql.isascii():
+        for token in tokens:
+            _word(token, spelt)
     named, parameters = _named(sql, tokens)
     if marks is not None and marks != sum(token.token_type is TokenType.COLON for token in named):
         raise sql_refused("A parameter stands in a text or a comment.")
@@ -92,7 +96,7 @@ def read(sql: str, world: World, *, longest: int, pyformat: bool = False) -> Rea
         tree=parse(named, sql, dialect),
         statement=_without_values(sql, tokens, world),
         labels=_labels(sql, tokens),
-        additions=sum(token.token_type is TokenType.PLUS for token in tokens),
+        additions=[token.token_type for token in tokens].count(TokenType.PLUS),
         parameters=parameters,
     )
 
@@ -118,9 +122,20 @@ def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Expr:
 
 def tokenise(sql: str, dialect: Dialect) -> list[Token]:
     """The tokens of a text."""
+    try:
+        # To make one takes as long as to read a short statement with it.
+        tokeniser = dialect.idle.pop()
+    except IndexError:
+        tokeniser = dialect.engine.tokenizer()
+    made: list[Token] | None = None
     with suppress(Exception):
-        return dialect.engine.tokenize(sql)
-    raise sql_refused("It cannot be read.")
+        made = tokeniser.tokenize(sql)
+    if made is None:
+        raise sql_refused("It cannot be read.")
+    tokeniser.tokenize("")  # so that it keeps nothing of the text
+    if len(dialect.idle) < _IDLE:
+        dialect.idle.append(tokeniser)
+    return made
 
 
 def _tokens(sql: str, dialect: Dialect, longest: int) -> list[Token]:

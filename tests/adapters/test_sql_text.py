@@ -9,6 +9,8 @@ from sql_world import CUSTOMER, SITE, decision, plan
 
 import guard_sql
 from guard.errors import Refused
+from guard_sql import text
+from guard_sql.dialects import SQLITE
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,31 @@ def test_a_site_says_how_long_a_statement_is_and_how_many_parameters_it_takes() 
     with pytest.raises(Refused) as raised:
         guard_sql.plan("SELECT " + "?, " * 1_000 + "?", SITE)
     assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
+
+
+def test_many_threads_read_at_once() -> None:
+    """A tokeniser that was used before is never one that is in use, and keeps nothing of what it read."""
+    statements = [f"SELECT full_name FROM customer WHERE id = 'k-{place}'" for place in range(200)]
+    failed: list[object] = []
+
+    def work() -> None:
+        for sql in statements:
+            tokens = text.tokenise(sql, SQLITE)
+            if [sql[one.start : one.end + 1] for one in tokens] != sql.replace(" =", " = ").split():
+                failed.append(sql)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert 0 < len(SQLITE.idle) <= 16
+    assert not any(one.sql or one.tokens for one in SQLITE.idle)
+
+
+def test_a_tokeniser_that_failed_is_not_used_again() -> None:
+    kept = len(SQLITE.idle)
+    with pytest.raises(Refused):
+        text.tokenise("SELECT 'never closed", SQLITE)
+    assert len(SQLITE.idle) == max(kept - 1, 0)
