@@ -211,7 +211,7 @@ class Expressions:
         copy = meant.expression.copy()
         nodes = list(copy.walk())
         notes.copied(len(nodes))
-        made: exp.Expr = copy if isinstance(copy, exp.Column) else exp.Paren(this=copy)
+        made: exp.Expr = copy if isinstance(copy, exp.Column | exp.Subquery) else exp.Paren(this=copy)
         node.replace(made)
         notes.commit((use, name, "filter") for use, name, _ in meant.reads)
         notes.compares(meant.origins)

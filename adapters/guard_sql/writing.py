@@ -17,7 +17,10 @@ _PYFORMAT: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|%\((\w+)\)s""")
 def write(tree: exp.Expr, dialect: Dialect) -> str:
     """The tree as text, every name quoted, without comments, its parameters as `:name`."""
     try:
-        generator = dialect.engine.generator(identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+        # Names of functions stay as they are: the text has to read back as this very tree.
+        generator = dialect.engine.generator(
+            identify=True, comments=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE
+        )
         written: str = generator.generate(tree, copy=False)
     except SqlglotError:
         written = ""

@@ -8,6 +8,7 @@ import sqlglot
 from guard.errors import Refused
 from guard_sql import parts, verify
 from guard_sql.dialects import SQLITE
+from guard_sql.writing import write
 
 TABLE = '"main"."loan"'
 NAMED = {("main", "loan")}
@@ -36,11 +37,35 @@ def test_a_statement_that_reads_as_planned_passes() -> None:
         PLANNED.replace("= :u0", "= :u0 OR 1"),
         PLANNED + " LIMIT 1",
         PLANNED.replace('"t0"."a" AS', '"t0"."b" AS'),
+        PLANNED.replace("= :u0", "= :u0 COLLATE NOCASE"),
+        PLANNED.replace("= :u0", "= ':u0'"),
+        PLANNED.replace('AS "a"', 'AS "A"'),
+        PLANNED.replace("SELECT", "SELECT DISTINCT"),
+        PLANNED.replace('"t0"."a" AS "a"', '"t0"."a" AS "a", "t0"."a" AS "a"'),
+        PLANNED.replace('AS "t0"', 'AS "t0" INDEXED BY "a"'),
+        PLANNED.replace('AS "t0"', 'AS "t0" CROSS JOIN "guard_source_0" AS "t1"'),
     ],
 )
 def test_a_statement_that_reads_as_another_is_refused(sql: str) -> None:
     with pytest.raises(Refused):
         outer(sql)
+    with pytest.raises(Refused):
+        outer(PLANNED, sql)
+
+
+def test_parentheses_that_were_lost_are_seen() -> None:
+    """The tree is compared, and not the text that it makes: here two trees make the same one."""
+    planned = tree(PLANNED.replace("= :u0", "= :u0 AND 1"))
+    either = sqlglot.exp.Or(this=sqlglot.exp.Literal.number(1), expression=sqlglot.exp.Literal.number(2))
+    planned.args["where"].this.set("expression", either)
+    with pytest.raises(Refused):
+        verify.outer(planned.sql("sqlite"), planned, SQLITE, {(None, "guard_source_0")}, {"a"})
+
+
+@pytest.mark.parametrize("called", ["total", "TOTAL", "ToTal"])
+def test_the_name_of_a_function_reads_back_as_it_was_written(called: str) -> None:
+    planned = tree(PLANNED.replace('"t0"."a" AS', f'{called}("t0"."a") AS'))
+    verify.outer(write(planned, SQLITE), planned, SQLITE, {(None, "guard_source_0")}, {"a"})
 
 
 @pytest.mark.parametrize(
