@@ -20,8 +20,9 @@ is about. A person declared by the context is one of the row's persons (`declare
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date
+from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, assert_never
@@ -65,7 +66,8 @@ _NUMBERS: Final[Mapping[str, str]] = MappingProxyType({"g_actor_number": "actor"
 """Those that are bound to a key as a number; NULL where it is none, which no row equals."""
 
 
-def values(names: Sequence[str]) -> Callable[[Facts], dict[str, str | int | None]]:
+@lru_cache(maxsize=1024)
+def values(names: tuple[str, ...]) -> Callable[[Facts], dict[str, str | int | None]]:
     """What gives the parameters of the guard their values from the facts, prepared once for a text."""
     plain = tuple(name for name in names if name in _FACTS)
     others = tuple(name for name in names if name not in _FACTS)

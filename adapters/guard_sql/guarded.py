@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -23,13 +23,14 @@ class Text:
     """One form of the statement, with the guard's own parameters in it and the columns that it reads.
 
     `reads` are (schema, table, column), the column '' for the table itself; `templates` the subqueries that stand
-    for personal tables.
+    for personal tables; `joined` what it was put together from, each part with its quotes closed.
     """
 
     sql: str
     own: tuple[str, ...] = ()
     reads: frozenset[tuple[str, str, str]] = frozenset()
     templates: tuple[str, ...] = ()
+    joined: tuple[str | Text, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def values(self) -> Callable[[Facts], dict[str, str | int | None]]:
@@ -39,7 +40,8 @@ class Text:
     @cached_property
     def pyformat(self) -> str:
         """The text as psycopg takes it."""
-        return paramstyle.pyformat(self.sql)
+        parts = self.joined or (self.sql,)
+        return "".join(paramstyle.pyformat(one) if isinstance(one, str) else one.pyformat for one in parts)
 
 
 @dataclass(frozen=True)

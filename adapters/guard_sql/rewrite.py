@@ -30,9 +30,9 @@ _MARKER: Final = re.compile(f'"{MARKER}([0-9]+)"')
 
 @dataclass(frozen=True)
 class Around:
-    """The text around the markers, and the visible columns."""
+    """The text around the markers and the number of each marker between, and the visible columns."""
 
-    sql: str
+    parts: tuple[str | int, ...]
     columns: tuple[str, ...]
 
 
@@ -59,8 +59,8 @@ class Query:
             depths=resolved.persons,
             reduced=self._reduces(made, named),
             rules=_rules(resolved, made),
-            many=self._spliced(around.sql, made, named, declared=False),
-            declared=self._spliced(around.sql, made, named, declared=True),
+            many=self._spliced(around, made, named, declared=False),
+            declared=self._spliced(around, made, named, declared=True),
             parameters=parameters,
             whole=resolved.whole,
             patterns=resolved.patterns,
@@ -94,7 +94,8 @@ class Query:
         tables |= {(schema, table) for schema, table, _ in resolved.public}
         fields = {name for use in resolved.uses for name in use.named} | {name for _, _, name in resolved.public}
         outer(sql, tree, self._dialect, tables, fields)
-        made = self._around[removed] = Around(sql, columns)
+        parts = tuple(int(one) if place % 2 else one for place, one in enumerate(_MARKER.split(sql)))
+        made = self._around[removed] = Around(parts, columns)
         return made
 
     def _reduces(self, made: Mapping[Use, Template], named: Mapping[Use, tuple[str, ...]]) -> bool:
@@ -103,17 +104,18 @@ class Query:
         return any(made[use].dropped(name) for output in self._resolved.outputs for use, name in output.origins)
 
     def _spliced(
-        self, sql: str, made: Mapping[Use, Template], named: Mapping[Use, tuple[str, ...]], *, declared: bool
+        self, around: Around, made: Mapping[Use, Template], named: Mapping[Use, tuple[str, ...]], *, declared: bool
     ) -> Text:
         uses = self._resolved.uses
         fenced = self._resolved.fenced
         pieces = [made[use].text(named[use], declared=declared, bounds=use.bounds if fenced else None) for use in uses]
-        text = _MARKER.sub(lambda found: pieces[int(found[1])].sql, sql) if pieces else sql
+        parts = tuple(pieces[one] if isinstance(one, int) else one for one in around.parts)
         return Text(
-            text,
+            "".join([one if isinstance(one, str) else one.sql for one in parts]),
             own=tuple(sorted({name for piece in pieces for name in piece.own})),
             reads=self._resolved.public.union(*(piece.reads for piece in pieces)),
             templates=tuple(dict.fromkeys(piece.sql for piece in pieces)),
+            joined=parts,
         )
 
 
@@ -145,5 +147,5 @@ def _nothing_dropped(resolved: Resolved, made: Mapping[Use, Template], decision:
 def _rules(resolved: Resolved, made: Mapping[Use, Template]) -> tuple[str, ...]:
     found: set[str] = set()
     for use, template in made.items():
-        found.update(template.rules(name for source, name in resolved.roles if source == use.table.source))
+        found.update(template.rules(tuple(name for source, name in resolved.roles if source == use.table.source)))
     return tuple(sorted(found))

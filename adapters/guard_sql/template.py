@@ -76,6 +76,7 @@ class Template:
         self._reads: Final[Mapping[str, Treatment]] = decision.reads.get(table.source, {})
         self._columns: dict[str, Part] = {}
         self._texts: dict[tuple[tuple[str, ...], bool], Text] = {}
+        self._rules: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._subjects: Final = tuple(column for column, _ in table.subjects(entry))
         self._declared: Final = self._part(Rows.declared)
         whole = self._condition.conditions if isinstance(self._condition, AllCondition) else (self._condition,)
@@ -133,8 +134,15 @@ class Template:
         treatments = [self._reads[field] for field in fields if field in self._reads]
         return self._condition != ALWAYS or any(one.reveal != ALWAYS for one in treatments)
 
-    def rules(self, fields: Iterable[str]) -> tuple[str, ...]:
+    def rules(self, fields: tuple[str, ...]) -> tuple[str, ...]:
         """The rules behind the rows' condition and the treatments of these fields."""
+        made = self._rules.get(fields)
+        if made is None:
+            made = self._ruled(fields)
+            _keep(self._rules, fields, made)
+        return made
+
+    def _ruled(self, fields: tuple[str, ...]) -> tuple[str, ...]:
         found = set(rules_of(self._condition))
         for field in fields:
             treatment = self._reads.get(field)

@@ -27,7 +27,7 @@ from guard import catalogue
 from guard.errors import Refused
 from guard.model import Decision, GrantCondition
 from guard_dbapi.talk import native
-from guard_sql import witness_postgres
+from guard_sql import paramstyle, witness_postgres
 
 Kind = Literal["sqlite", "postgres"]
 
@@ -109,6 +109,7 @@ def texts(guarded: guard_sql.Guarded) -> Iterator[guard_sql.guarded.Text]:
 
 def on_postgres(guarded: guard_sql.Guarded) -> None:
     for text in texts(guarded):
+        assert text.pyformat == paramstyle.pyformat(text.sql), "as its parts, so the whole"
         made = native(text.pyformat)
         witness_postgres.check(made.sql, guarded.expected, made.names)
 
