@@ -41,7 +41,7 @@ SELECT lower(full_name) AS full_name, count(*) FROM customer GROUP BY 1
 SELECT LOWER("t0"."full_name") AS "full_name", COUNT(*) AS "count(*)", JSON_GROUP_ARRAY(DISTINCT "t0"."guard_person_0") AS "guard_person_0" FROM customer[full_name] AS "t0" GROUP BY (LOWER("t0"."full_name"))
 
 SELECT status, sum(principal), avg(principal), min(principal), max(principal), total(principal) FROM loan GROUP BY status
-SELECT "t0"."status" AS "status", SUM("t0"."principal") AS "sum(principal)", AVG("t0"."principal") AS "avg(principal)", MIN("t0"."principal") AS "min(principal)", MAX("t0"."principal") AS "max(principal)", TOTAL("t0"."principal") AS "total(principal)", JSON_GROUP_ARRAY(DISTINCT "t0"."guard_person_0") AS "guard_person_0", JSON_GROUP_ARRAY(DISTINCT "t0"."guard_person_1") AS "guard_person_1" FROM loan[principal, status] AS "t0" GROUP BY "t0"."status"
+SELECT "t0"."status" AS "status", SUM("t0"."principal") AS "sum(principal)", AVG("t0"."principal") AS "avg(principal)", MIN("t0"."principal") AS "min(principal)", MAX("t0"."principal") AS "max(principal)", total("t0"."principal") AS "total(principal)", JSON_GROUP_ARRAY(DISTINCT "t0"."guard_person_0") AS "guard_person_0", JSON_GROUP_ARRAY(DISTINCT "t0"."guard_person_1") AS "guard_person_1" FROM loan[principal, status] AS "t0" GROUP BY "t0"."status"
 
 SELECT loan_id FROM loan WHERE status IN ('open', ?, ?) AND principal BETWEEN ? AND ? OR NOT (loan_id <> 3)
 SELECT "t0"."loan_id" AS "loan_id", "t0"."guard_person_0" AS "guard_person_0", "t0"."guard_person_1" AS "guard_person_1" FROM loan[loan_id, principal, status] AS "t0" WHERE "t0"."status" IN ('open', :u0, :u1) AND "t0"."principal" BETWEEN :u2 AND :u3 OR NOT ("t0"."loan_id" <> 3)
