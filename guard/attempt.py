@@ -67,7 +67,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One operation that a program attempts. `decision` is filled in once the policies have answered.
 
     `review` is the id of the approval that it quotes, `basis` the legal basis on which it is decided: what the actor
-    claims, else the purpose's own.
+    claims, else the purpose's own, `roles` those that the purpose is for, None for all.
     """
 
     actor: Actor
@@ -80,6 +80,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     messages: Messages
     review: str | None = None
     basis: str | None = None
+    roles: tuple[str, ...] | None = None
     decision: Decision | None = None
 
     def draft(

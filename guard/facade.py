@@ -17,7 +17,20 @@ from guard.catalogue import Source
 from guard.config import Settings
 from guard.consent import Ledger
 from guard.errors import Misuse, Refused
-from guard.model import Activity, Actor, Decision, Declared, Facts, Item, Operation, Reason, Recipient, Remedy, Role
+from guard.model import (
+    Activity,
+    Actor,
+    Decision,
+    Declared,
+    Facts,
+    Item,
+    Operation,
+    Outcome,
+    Reason,
+    Recipient,
+    Remedy,
+    Role,
+)
 from guard.operation import Permit
 from guard.person_keys import PersonKeys
 from guard.records import Plan as RecordsPlan
@@ -263,7 +276,7 @@ class Guard:
         def begin(bound: object) -> tuple[enforce.Attempt, drive.Services]:
             return self._records_attempt(acting, plan, text or plan.statement, bound, activity.method)
 
-        return Permit(plan, begin, self._answers, acting.outcomes.append, parameters)
+        return Permit(plan, begin, self._answers, self._into(acting), parameters)
 
     def decide(self, activities: Sequence[Activity]) -> tuple[Decision, ...]:
         """What the policies say, for information: nothing is enforced or registered."""
@@ -324,7 +337,7 @@ class Guard:
         the connection's.
         """
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.read(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        road = enforce.read(attempt, apply, self._into(acting), self._limits(), transaction)
         return _while_open(acting, drive.drive(road, drive.Effects(services=services, database=database)))
 
     def write(
@@ -345,7 +358,7 @@ class Guard:
         transaction that it ended.
         """
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.write(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        road = enforce.write(attempt, apply, self._into(acting), self._limits(), transaction)
         return drive.carry_out(road, drive.Effects(services=services, database=database, scope=database))
 
     def read_async(
@@ -363,7 +376,7 @@ class Guard:
     ) -> AsyncIterator[list[enforce.Row]]:
         """`read`, awaited. `offload` runs the calls that wait for the ledger and the register, by default here."""
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.read(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        road = enforce.read(attempt, apply, self._into(acting), self._limits(), transaction)
         effects = drive.AsyncEffects(services=services, database=database, offload=offload)
         return _while_open_async(acting, drive.drive_async(road, effects))
 
@@ -382,7 +395,7 @@ class Guard:
     ) -> int:
         """`write`, awaited."""
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.write(attempt, apply, acting.outcomes.append, self._limits(), transaction)
+        road = enforce.write(attempt, apply, self._into(acting), self._limits(), transaction)
         effects = drive.AsyncEffects(services=services, database=database, scope=database, offload=offload)
         return await drive.carry_out_async(road, effects)
 
@@ -404,7 +417,7 @@ class Guard:
         """
         plan = self._plans.of(source, self._source(source), records.present, "release")
         attempt, services = self._records_attempt(acting, plan, text, parameters, method)
-        return drive.follow(enforce.release(attempt, plan, records, acting.outcomes.append), services, self._answers)
+        return drive.follow(enforce.release(attempt, plan, records, self._into(acting)), services, self._answers)
 
     def collect(
         self,
@@ -423,7 +436,7 @@ class Guard:
         """
         plan = self._plans.of(source, self._source(source), records.present, "collect")
         attempt, services = self._records_attempt(acting, plan, text, parameters, method)
-        return drive.follow(enforce.collect(attempt, plan, records, acting.outcomes.append), services, self._answers)
+        return drive.follow(enforce.collect(attempt, plan, records, self._into(acting)), services, self._answers)
 
     def collected(self, collected: enforce.Collected, *, done: bool) -> None:
         """Registers what became of records that were taken in: kept, or surely not kept. Only the first call counts.
@@ -447,6 +460,14 @@ class Guard:
             with suppress(Refused):
                 self._register.append(outcome)
 
+    def _into(self, acting: context.Acting) -> Callable[[Outcome], None]:
+        """Where an operation's outcome goes: it is told which shard its entry is in."""
+
+        def keep(outcome: Outcome) -> None:
+            acting.outcomes.append(msgspec.structs.replace(outcome, shard=self._register.shard))
+
+        return keep
+
     def _limits(self) -> enforce.Limits:
         return enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
 
@@ -469,6 +490,7 @@ class Guard:
             messages=release.messages,
             review=acting.review,
             basis=acting.declared.basis or release.purposes.get(acting.purpose),
+            roles=release.roles.get(acting.purpose),
         )
         services = drive.Services(
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],

@@ -7,7 +7,8 @@ which purpose) are composed here from the reason's remedy, so that policies buil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -48,6 +49,16 @@ class Messages:
     def remedy(self, reason: Reason, lang: str = "en") -> str:
         """What would be allowed instead, or an empty string where nothing would."""
         return _remedy(reason.remedy, lang) if reason.remedy else ""
+
+
+def not_entitled(purpose: str, roles: Sequence[str], entitled: Sequence[str] | None) -> str | None:
+    """What to say to an actor of these roles about a purpose that is for others; None where one fits, or all do."""
+    if entitled is None or set(roles) & set(entitled):
+        return None
+    for role in roles:
+        for near in difflib.get_close_matches(role, entitled, n=1):
+            return f"{role:.64} is not a role that {purpose} is for; did you mean {near}?"
+    return f"{purpose} is for the roles {', '.join(entitled)}."
 
 
 def _remedy(remedy: Remedy, lang: str) -> str:

@@ -429,9 +429,9 @@ class Actor(_Frozen, frozen=True):
 class Outcome(_Frozen, frozen=True):
     """What came of one operation, for the program that attempted it.
 
-    `rows` counts released rows, `entry` is the number of its last register entry, `reduced` says that
-    a named field was dropped or a row may have been left out. `dropped` counts members of records that no
-    field of the catalogue declares: they were never looked at.
+    `rows` counts released rows, `entry` is the number of its last register entry within `shard`, the part of the
+    register that this process writes. `reduced` says that a named field was dropped or a row may have been left out.
+    `dropped` counts members of records that no field of the catalogue declares: they were never looked at.
     """
 
     operation: Operation
@@ -440,3 +440,4 @@ class Outcome(_Frozen, frozen=True):
     rows: int
     entry: int | None
     dropped: int = 0
+    shard: str | None = None

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from guard.attempt import Attempt, Guarded, Limits
 from guard.effects import Append, Decide, Effect, Execute, Fetch, Mark, Release, Road, Row, Withdrawn
+from guard.messages import not_entitled
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason
 from guard.obligations import Needed, approval, needed
@@ -100,7 +101,8 @@ def _still(attempt: Attempt, guarded: Guarded, mark: int, met: Met) -> Generator
 def permitted(attempt: Attempt, decision: Decision) -> None:
     """Refuses what policy does not allow."""
     if not decision.allow:
-        raise attempt.refused(decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),))
+        reasons = decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),)
+        raise attempt.refused(reasons, not_entitled(attempt.activity.purpose, attempt.actor.roles, attempt.roles))
 
 
 def unrelated(attempt: Attempt, guarded: Guarded, transaction: Transaction) -> None:

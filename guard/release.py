@@ -6,7 +6,7 @@ Immutable. An operation lives under the release it began with; activating anothe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +28,8 @@ class Release(msgspec.Struct, frozen=True):
     """What one guard decides by.
 
     `digests` names the sources and the compiled module of each layer, the profile and the catalogue
-    (`sha256:…`), `purposes` those that the floor or the profile knows, each with the basis that it has by itself.
+    (`sha256:…`), `purposes` those that the floor or the profile knows, each with the basis that it has by itself;
+    `roles` are those that a purpose is for, null for all.
     """
 
     catalogue: Catalogue
@@ -36,6 +37,7 @@ class Release(msgspec.Struct, frozen=True):
     messages: Messages
     purposes: Mapping[str, str | None]
     digests: Mapping[str, str]
+    roles: Mapping[str, tuple[str, ...] | None]
 
     def close(self) -> None:
         """Gives back what its engine holds; decisions afterwards are refused."""
@@ -58,8 +60,9 @@ def assemble(settings: Settings, declared: Catalogue, bundles: Sequence[Bundle],
         catalogue=declared,
         decider=Decider(engine, layers, catalogue_digest=declared.digest, cache=cache),
         messages=Messages({rule: words for one in bundles for rule, words in one.rules.items()}),
-        purposes=_purposes(bundles),
+        purposes=MappingProxyType({name: _basis(entry) for name, entry in _purposes(bundles)}),
         digests=_digests(bundles, declared),
+        roles=MappingProxyType({name: _roles(entry) for name, entry in _purposes(bundles)}),
     )
 
 
@@ -106,16 +109,20 @@ def _engine(settings: Settings, bundles: tuple[Bundle, ...]) -> Engine:
     return Embedded(bundles, bounds)
 
 
-def _purposes(bundles: Iterable[Bundle]) -> Mapping[str, str | None]:
-    """Each purpose's first basis, which counts where an actor claims none: `bases` of the floor's, `basis` of own ones.
-
-    The floor comes last: it is what decides.
-    """
-    found: dict[str, str | None] = {}
+def _purposes(bundles: Iterable[Bundle]) -> Iterator[tuple[str, Any]]:
+    """Each purpose with what is said of it. The floor's come last: they are what decides."""
     for one in sorted(bundles, key=lambda bundle: bundle.layer == "floor"):
         if one.layer in {"floor", "profile"}:
             purposes: Any = one.data.get("purposes", {})
-            for name, entry in purposes.items():
-                bases: Any = entry.get("bases") or entry.get("basis") if isinstance(entry, Mapping) else None
-                found[name] = bases[0] if isinstance(bases, Sequence) and bases and isinstance(bases[0], str) else None
-    return MappingProxyType(found)
+            yield from ((name, entry if isinstance(entry, Mapping) else {}) for name, entry in purposes.items())
+
+
+def _basis(entry: Mapping[str, Any]) -> str | None:
+    """The first basis, which counts where an actor claims none: `bases` of the floor's, `basis` of own purposes."""
+    bases = entry.get("bases") or entry.get("basis")
+    return bases[0] if isinstance(bases, Sequence) and bases and isinstance(bases[0], str) else None
+
+
+def _roles(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
+    roles = entry.get("roles")
+    return tuple(map(str, roles)) if isinstance(roles, list | tuple) else None

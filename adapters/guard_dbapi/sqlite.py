@@ -111,7 +111,7 @@ def _why(error: Exception) -> str | None:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
         return "Another writer holds the database; try again."
     if str(error).startswith(("no such table: ", "no such column: ")):
-        return "It has no such table or column as the catalogue says: run guard check."
+        return "It lacks a table or column that is there as the catalogue says: run guard check."
     return None
 
 

@@ -53,7 +53,7 @@ def _cells(one: Entry, zone: str) -> tuple[str, ...]:
     persons = one.persons.count if one.persons else 0
     return (
         show.moment(one.time, zone),
-        f"{one.shard[:6]}/{one.seq}",
+        show.entry(one.shard, one.seq),
         one.kind,
         one.actor.id or "(a person)",
         one.purpose or "",

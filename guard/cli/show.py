@@ -78,3 +78,8 @@ def language(lang: str) -> Any:
     if lang not in {"en", "zh"}:
         raise typer.BadParameter("is en or zh", param_hint="--lang")
     return lang
+
+
+def entry(shard: str | None, number: int | None) -> str:
+    """The name of a register entry, as `guard register show` has it: numbers alone are one shard's."""
+    return "none" if number is None else f"{(shard or '')[:6]}/{number}"

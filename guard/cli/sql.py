@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -16,17 +16,20 @@ from guard.cli.decide import decision_document
 from guard.errors import Misuse
 from guard.explain import explain
 from guard.facade import Guard
-from guard.model import Activity, Actor, Outcome
+from guard.model import Activity, Actor, Operation, Outcome
 from guard_dbapi import GuardedCursor
 
 
 def sql(
-    statement: Annotated[str, typer.Argument(help="A SELECT, INSERT or UPDATE, for the operation use.")],
+    statement: Annotated[str, typer.Argument(help="A SELECT, INSERT, UPDATE or DELETE.")],
     actor: Annotated[str, typer.Option(help="Who acts: the id.")],
     purpose: Annotated[str, typer.Option(help="What for.")],
     role: Annotated[list[str] | None, typer.Option(help="A role of the actor; may be repeated.")] = None,
     unit: Annotated[str | None, typer.Option(help="The actor's unit.")] = None,
     subject: Annotated[str | None, typer.Option(help="The person it is about.")] = None,
+    operation: Annotated[
+        str, typer.Option(help=f"What it does to the data: {', '.join(get_args(Operation))}. A DELETE takes delete.")
+    ] = "use",
     review: Annotated[str | None, typer.Option(help="The approval that it quotes, if it was held.")] = None,
     database: Annotated[str | None, typer.Option(help="Another URL of the same database.")] = None,
     config: Annotated[Path, typer.Option("--config", help="The guard.yaml.")] = Path("guard.yaml"),
@@ -38,12 +41,15 @@ def sql(
     """Decides, rewrites, runs and registers one statement on the database of guard.yaml. Exit 3 if it is refused."""
     if not config.exists():
         raise Misuse(f"There is no {config}. Name a guard.yaml with --config.")
+    if operation not in get_args(Operation):
+        raise typer.BadParameter(f"is one of {', '.join(get_args(Operation))}", param_hint="--operation")
+    does = cast(Operation, operation)
     who = Actor(id=actor, roles=tuple(role or ()), unit=unit)
     with Guard.load(config) as guard:
         with (
             closing(guard_dbapi.connect(guard, database)) as connection,
             connection,
-            guard.acting(who, purpose=purpose, subject=subject, review=review) as act,
+            guard.acting(who, purpose=purpose, subject=subject, operation=does, review=review) as act,
         ):
             cursor = connection.cursor()
             try:
@@ -51,17 +57,19 @@ def sql(
                 rows = cursor.fetchall() if cursor.description is not None else []
             finally:
                 if whole and not json:
-                    _explain(guard, statement, cursor, _activity(guard, who, purpose, subject, cursor))
+                    _explain(guard, statement, cursor, _activity(guard, who, purpose, subject, does, cursor))
         outcome = act.outcomes[0] if act.outcomes else None
         _result(statement, cursor, rows, outcome, whole=whole, json=json)
     return 0
 
 
-def _activity(guard: Guard, who: Actor, purpose: str, subject: str | None, cursor: GuardedCursor) -> Activity:
+def _activity(
+    guard: Guard, who: Actor, purpose: str, subject: str | None, operation: Operation, cursor: GuardedCursor
+) -> Activity:
     """What was decided, for the words."""
     return Activity(
         id="0",
-        operation="use",
+        operation=operation,
         purpose=purpose,
         method="sql",
         actor=who.facts(),
@@ -123,6 +131,7 @@ def _result(
     if outcome is not None:
         state = "reduced" if outcome.reduced else "whole"
         rules = ", ".join(outcome.rules)
-        show.out.print(show.plain(f"{outcome.rows} rows, {state} ({rules}), register entry {outcome.entry}"))
+        entry = show.entry(outcome.shard, outcome.entry)
+        show.out.print(show.plain(f"{outcome.rows} rows, {state} ({rules}), register entry {entry}"))
     elif written is not None and written >= 0:
         show.out.print(show.plain(f"{written} rows written"))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Table, delete, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from guard.demo.tables import Holder, Row, made
+from guard.demo.schema import Holder, Row, made
 from guard.errors import Misuse
 from guard.ledger_postgres import BACKEND, SCHEMA
 from guard.ledger_tables import consent, meta, metadata, withdrawal

@@ -12,52 +12,28 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
-from sqlalchemy import Boolean, Column, Date, Integer, MetaData, Table, Text
+from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from guard import clock
 from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
+from guard.demo.schema import Holder, Row, made
 from guard.errors import Misuse
 from guard.model import Consent, Notice
 
 ZONE: Final = "Asia/Shanghai"
 DOCUMENTS: Final = ("guard.yaml", "catalogue.yaml", "profile.yaml")
 
-DAY: Final = Date().with_variant(Text(), "sqlite")
-FLAG: Final = Boolean().with_variant(Integer(), "sqlite")
-"""SQLite has neither dates nor booleans; what is declared as one there would compare as a number."""
-
-Row: TypeAlias = Mapping[str, str | None]
-"""A row as the CSV files have it: every value as text, which both databases read by the column's type."""
-
 _SECONDS: Final = 86_400
 _AGO: Final = ":days_ago"
-
-
-class Holder(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """An example holder: where its documents are shipped, its tables, and their rows as of a day.
-
-    `person` is the column that has each person once. `file` is its SQLite database, beside the documents; `schema`
-    is where its tables lie on PostgreSQL.
-    """
-
-    name: str
-    folder: Path
-    tables: MetaData
-    person: Column[Any]
-    rows: Callable[[date], Mapping[str, Iterable[Row]]]
-    file: str
-    schema: str
 
 
 def today() -> date:
@@ -110,11 +86,6 @@ def database(holder: Holder, folder: Path, day: date | None = None) -> Path:
                 connection.execute(str(statement.compile(dialect=sqlite.dialect())))
             _fill(connection, table, content[table.name])
     return path
-
-
-def made(table: Table) -> Sequence[CreateTable | CreateIndex]:
-    """What makes a table and its indexes."""
-    return [CreateTable(table), *(CreateIndex(one) for one in sorted(table.indexes, key=lambda one: str(one.name)))]
 
 
 def _fill(connection: sqlite3.Connection, table: Table, content: Iterable[Row]) -> None:

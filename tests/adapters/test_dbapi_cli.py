@@ -12,6 +12,7 @@ import pytest
 from guard import Guard
 from guard.cli import app
 from guard.demo import bank as example
+from guard.messages import not_entitled
 
 WHO = ("--actor", "officer-lin", "--role", "loan_officer", "--unit", "branch-3", "--purpose", "loan_underwriting")
 ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = 1001"
@@ -91,3 +92,50 @@ def test_another_url_is_one_of_the_same_database(folder: Path, tmp_path: Path, c
     assert sql(folder, ONE, *WHO, "--database", f"sqlite:///{tmp_path / 'link.db'}") == 0
     assert sql(folder, ONE, *WHO, "--database", f"sqlite:///{tmp_path / 'other.db'}") == 2
     assert "another database" in capsys.readouterr().err
+
+
+def test_a_delete_names_its_operation(either: Path, capsys: Output) -> None:
+    with Guard.load(either / "guard.yaml") as guard:
+        guard.consents.withdraw_subject("1001")
+    gone = "DELETE FROM application WHERE customer_id = 1001"
+    who = ("--actor", "officer-li", "--role", "records_officer", "--unit", "archive", "--purpose", "retention")
+    assert sql(either, gone, *who) == 3
+    assert "GUARD-OPERATION" in capsys.readouterr().err
+    assert sql(either, gone, *who, "--operation", "delete", "--show") == 0
+    assert "1 rows" in capsys.readouterr().out
+    assert sql(either, gone, *who, "--operation", "remove") == 2
+    assert "is one of collect" in capsys.readouterr().err
+
+
+def test_the_register_entry_is_named_as_register_show_names_it(folder: Path, capsys: Output) -> None:
+    assert sql(folder, ONE, *WHO) == 0
+    name = capsys.readouterr().out.split("register entry ")[1].strip()
+    assert app.run(("register", "show", "--config", str(folder / "guard.yaml"))) == 0
+    assert name in capsys.readouterr().out
+    assert sql(folder, ONE, *WHO, "--json") == 0
+    outcome = json.loads(capsys.readouterr().out)["outcome"]
+    with Guard.load(folder / "guard.yaml") as guard:
+        assert [
+            one.rows for one in guard.register.entries() if (one.shard, one.seq) == (outcome["shard"], outcome["entry"])
+        ] == [1]
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("loan_oficer", "loan_oficer is not a role that loan_underwriting is for; did you mean loan_officer?"),
+        ("marketer", "loan_underwriting is for the roles loan_officer, underwriter, loan_service."),
+        (None, "loan_underwriting is for the roles loan_officer, underwriter, loan_service."),
+    ],
+)
+def test_a_role_that_does_not_fit_is_told_which_would(
+    folder: Path, capsys: Output, role: str | None, said: str
+) -> None:
+    who = [*WHO[:2], *WHO[4:], *(() if role is None else ("--role", role))]
+    assert sql(folder, ONE, *who) == 3
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_role_that_fits_hears_nothing_of_roles() -> None:
+    assert not_entitled("p", ("clerk", "loan_officer"), ("loan_officer",)) is None
+    assert not_entitled("p", (), None) is None

@@ -11,6 +11,7 @@ from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo import tables
 from guard.demo.agency.schema import metadata, person
+from guard.demo.schema import Holder, Row
 
 HERE: Final = Path(__file__).parent
 DATA: Final = HERE / "data"
@@ -46,11 +47,11 @@ def withdrawals(day: date | None = None) -> Iterator[tuple[str, int]]:
     return tables.withdrawals(DATA / "consent.csv", day or tables.today())
 
 
-def _rows(day: date) -> Mapping[str, Iterable[tables.Row]]:
+def _rows(day: date) -> Mapping[str, Iterable[Row]]:
     return {name: tables.rows(DATA / f"{name}.csv", day) for name in metadata.tables}
 
 
-HOLDER: Final = tables.Holder(
+HOLDER: Final = Holder(
     name="agency",
     folder=HERE,
     tables=metadata,

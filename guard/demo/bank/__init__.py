@@ -14,6 +14,7 @@ from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo import tables
 from guard.demo.bank.schema import customer, metadata
+from guard.demo.schema import Holder, Row
 
 HERE: Final = Path(__file__).parent
 DATA: Final = HERE / "data"
@@ -58,7 +59,7 @@ def _applications(day: date) -> Iterator[dict[str, str | None]]:
         yield {**identity, **record, "application_id": str(number), "loan_purpose": loan_purpose, "outcome": outcome}
 
 
-def _rows(day: date) -> Mapping[str, Iterable[tables.Row]]:
+def _rows(day: date) -> Mapping[str, Iterable[Row]]:
     return {
         "customer": tables.rows(DATA / "identity.csv", day),
         "application": _applications(day),
@@ -66,7 +67,7 @@ def _rows(day: date) -> Mapping[str, Iterable[tables.Row]]:
     }
 
 
-HOLDER: Final = tables.Holder(
+HOLDER: Final = Holder(
     name="bank",
     folder=HERE,
     tables=metadata,

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Identity, Index, Integer, MetaData, Table, Text, false
 
-from guard.demo.tables import DAY, FLAG
+from guard.demo.schema import DAY, FLAG
 
 metadata: Final = MetaData()
 
