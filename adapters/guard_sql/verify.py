@@ -48,6 +48,9 @@ def outer(
         raise _fails()
     if not of_columns <= aliases or not named <= tables:
         raise _fails()
+    # A tree holds itself in circles: cut, it is gone at once and not when the collector comes.
+    for node in nodes:
+        node.parent = None
 
 
 def _names(
