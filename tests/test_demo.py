@@ -28,10 +28,11 @@ from guard.register.entry import Entry
 from guard.register.register import Register
 from guard.register.verify import Report
 from guard.release import load_bundles
+from guard_asgi import incoming
 
 ISSUE = (
     *("read-one", "not-my-case", "no-purpose", "read-all", "aggregate", "join", "withdraw"),
-    *("consent-lifetime", "consent-forced", "consent-bundled", "forbidden-category"),
+    *("consent-lifetime", "consent-forced", "consent-bundled", "collect-extra-field", "forbidden-category"),
     *("export-held", "export-self-approved", "export-released", "export-again"),
     *("register-verified", "register-tampered"),
 )
@@ -49,6 +50,7 @@ EXPECTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "consent-lifetime": ("refused", ("OP-03",)),
     "consent-forced": ("refused", ("OP-02",)),
     "consent-bundled": ("refused", ("OP-02",)),
+    "collect-extra-field": ("reduced", ("OP-01", "PI-05", "PI-19", "PI-01")),
     "forbidden-category": ("refused", ("CR-02",)),
     "export-held": ("held", ("OP-08",)),
     "export-self-approved": ("refused", ("GUARD-APPROVER",)),
@@ -57,6 +59,9 @@ EXPECTED: dict[str, tuple[str, tuple[str, ...]]] = {
     "register-verified": ("allowed", ()),
     "register-tampered": ("detected", ()),
 }
+
+
+hand_on = incoming.hand_on
 
 
 class Both(msgspec.Struct, frozen=True):
@@ -202,6 +207,13 @@ def test_who_withdrew_is_seen_before_and_not_after(unchanged: dict[str, Step]) -
     assert found["withdrawn"] in before - after
 
 
+def test_the_form_reaches_the_program_without_what_the_loan_does_not_need(unchanged: dict[str, Step]) -> None:
+    found = unchanged["collect-extra-field"].detail.found
+    assert set(found["sent"]) - set(found["arrived"]) == {"foreign_worker", "religion", "wechat_contacts"}
+    assert {"customer_id", "monthly_income", "credit_amount"} <= set(found["arrived"])
+    assert (found["uncatalogued"], found["status"]) == (2, 204)
+
+
 def test_every_step_is_registered(both: Both) -> None:
     with opened(both) as (bank, played):
         steps = {step.step: step for step in played.steps()}
@@ -216,6 +228,7 @@ def test_every_step_is_registered(both: Both) -> None:
         "withdraw": ["consent", "read"],
         **{name: ["denied"] for name in denied},
         **{f"consent-{name}": ["consent"] for name in ("lifetime", "forced", "bundled")},
+        "collect-extra-field": ["intent"],
         "export-held": ["held"],
         "export-released": ["approved", "read"],
     }
@@ -297,7 +310,7 @@ def test_one_datum_of_the_policy_how_long_a_consent_may_last(unchanged: dict[str
         data["parameters"]["max_consent_ttl"] = 10
 
     after = play(floor_with(shorten))
-    reads = ["read-one", "read-all", "aggregate", "join", "withdraw"]
+    reads = ["read-one", "read-all", "aggregate", "join", "withdraw", "collect-extra-field"]
     exports = ["export-held", "export-self-approved", "export-released", "export-again"]
     assert changed(unchanged, after) == reads + exports
     assert after["read-one"].rules == ("OP-01",)
@@ -307,7 +320,9 @@ def test_one_datum_of_the_policy_how_long_a_consent_may_last(unchanged: dict[str
 def test_one_consent(unchanged: dict[str, Step], both: Both) -> None:
     """The applicant withdraws: the officer is refused, and sees one person less everywhere."""
     after = play(both, lambda guard: guard.consents.withdraw_subject(APPLICANT))
-    assert changed(unchanged, after) == ["read-one", "read-all", "aggregate", "join", "withdraw"]
+    form = "collect-extra-field"
+    assert changed(unchanged, after) == ["read-one", "read-all", "aggregate", "join", "withdraw", form]
+    assert (after[form].outcome, after[form].rules) == ("refused", ("OP-01", "PI-05", "PI-19"))
     assert (after["read-one"].outcome, after["read-one"].rules) == ("refused", ("OP-01",))
     for name in ("read-all", "join", "withdraw"):
         assert after[name].rows == unchanged[name].rows - 1
@@ -363,7 +378,7 @@ def test_a_withdrawal_that_does_nothing_ends_the_tour(both: Both, monkeypatch: p
         play(both)
 
 
-@pytest.mark.parametrize("kind", ["read", "denied", "held", "approved"])
+@pytest.mark.parametrize("kind", ["read", "denied", "held", "approved", "consent", "intent"])
 def test_a_step_that_is_not_registered_ends_the_tour(kind: str, both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = Register.entries
 
@@ -372,6 +387,13 @@ def test_a_step_that_is_not_registered_ends_the_tour(kind: str, both: Both, monk
 
     monkeypatch.setattr(Register, "entries", forgets)
     with pytest.raises(Disagreement, match=f"no entry of kind {kind}"):
+        play(both)
+
+
+def test_a_form_that_arrives_whole_ends_the_tour(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard stands there, decides and registers, and hands on the body as it came."""
+    monkeypatch.setattr(incoming, "hand_on", lambda scope, receive, came, goes: hand_on(scope, receive, came, came))
+    with pytest.raises(Disagreement, match="collect-extra-field"):
         play(both)
 
 

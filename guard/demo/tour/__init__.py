@@ -9,9 +9,9 @@ from typing import Final
 from guard.config import Settings
 from guard.consent_record import ConsentRecord
 from guard.demo import agency, bank
-from guard.demo.tour import consenting, exporting, reading, registered, reporting
+from guard.demo.people import APPLICANT
+from guard.demo.tour import collecting, consenting, exporting, reading, registered, reporting
 from guard.demo.tour.holder import Holder, Played
-from guard.demo.tour.people import APPLICANT
 from guard.demo.tour.step import Detail, Disagreement, Ended, Statements, Step
 from guard.facade import Guard
 
@@ -40,6 +40,7 @@ STEPS: Final = (
     "consent-lifetime",
     "consent-forced",
     "consent-bundled",
+    "collect-extra-field",
     "forbidden-category",
     "export-held",
     "export-self-approved",
@@ -101,6 +102,7 @@ class Tour:
     def _before_the_register(self) -> Iterator[Played]:
         yield from reading.steps(self._bank)
         yield from consenting.steps(self._bank, _form(bank.consents(), separate=False))
+        yield collecting.step(self._bank)
         yield reporting.step(self._agency, _form(agency.consents(), separate=True))
         yield from exporting.steps(self._bank)
 

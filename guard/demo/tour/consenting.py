@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from guard.consent_record import ConsentRecord
+from guard.demo.people import FORM, MARKETING, PURPOSE, UNDECIDED
 from guard.demo.tour.holder import Holder, Played, Trace
-from guard.demo.tour.people import FORM, MARKETING, PURPOSE, UNDECIDED
 from guard.demo.tour.step import Disagreement, Step
 from guard.errors import Refused
 from guard.model import Consent

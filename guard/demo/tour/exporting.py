@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from guard.demo.people import DPO, FANG, MARKETING, who
 from guard.demo.tour.holder import Answer, Holder, Played, Trace
-from guard.demo.tour.people import DPO, FANG, MARKETING, who
 from guard.demo.tour.step import Step
 from guard.errors import Held, Refused
 from guard.model import Actor

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 import guard_dbapi
-from guard.demo.tour.people import who
+from guard.demo.people import who
 from guard.demo.tour.step import Detail, Disagreement, Ended, Statements, Step
 from guard.errors import Held, Refused
 from guard.facade import Guard

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from guard.demo.people import APPLICANT, CHEN, FORM, LIN, PURPOSE, WITHDRAWING
 from guard.demo.tour.holder import Answer, Holder, Played, Trace
-from guard.demo.tour.people import APPLICANT, CHEN, FORM, LIN, PURPOSE, WITHDRAWING
 from guard.demo.tour.step import Disagreement
 
 READ_ONE: Final = (

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from guard.demo.people import DPO, who
 from guard.demo.tour.holder import Holder, Played
-from guard.demo.tour.people import DPO, who
 from guard.demo.tour.step import Detail, Disagreement, Step
 from guard.register.verify import Report, verify
 

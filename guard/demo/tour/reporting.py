@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 
 from guard.consent_record import ConsentRecord
+from guard.demo.people import ANALYST, FORM, REPORTED, REPORTING
 from guard.demo.tour.consenting import filled
 from guard.demo.tour.holder import Holder, Played, Trace
-from guard.demo.tour.people import ANALYST, FORM, REPORTED, REPORTING
 from guard.errors import Refused
 
 FORBIDDEN: Final = ("religion", "blood_type")

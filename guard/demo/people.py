@@ -1,4 +1,4 @@
-"""Who acts in the tour, and whom it is about."""
+"""Who acts at the example holders, and whom it is about."""
 
 from __future__ import annotations
 
@@ -29,4 +29,5 @@ REPORTED: Final = "p-2001"
 def who(actor: Actor) -> str:
     """An actor in words."""
     told = ", ".join((*actor.roles, *((actor.unit,) if actor.unit else ())))
-    return f"{actor.id} ({told})" if told else actor.id
+    name = f"customer {actor.id}" if actor.id.isdigit() else actor.id
+    return f"{name} ({told})" if told else name
