@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ import pytest
 from asgi_talks import App, Noted, Talk
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.base import BaseHTTPMiddleware
+
+from guard import Actor, testing
+from guard.demo import bank
+from guard.errors import UnsafeWarning
+from guard_asgi import GuardMiddleware
+
+CLERK = Actor(id="clerk", roles=("loan_officer",))
 
 Account = tuple[dict[str, Any], list[Any]]
 
@@ -38,6 +46,54 @@ def told(talk: Callable[[], Talk], noted: Noted, loop: str, within: float = 10) 
         return account, noted.notes
 
     return anyio.run(run, backend=loop)
+
+
+@pytest.fixture(scope="module")
+def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[testing.UnsafeGuard]:
+    """A guard whose policies allow everything."""
+    place = tmp_path_factory.mktemp("guard")
+    bank.build(place)
+    (place / "catalogue.yaml").write_text(asgi_talks.CATALOGUE, "utf-8")
+    (place / "routes.yaml").write_text(asgi_talks.ROUTES, "utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnsafeWarning)
+        with testing.unsafe_guard(place / "guard.yaml", place) as made:
+            yield made
+
+
+@pytest.fixture
+def guarded(guard: testing.UnsafeGuard, folder: Path) -> Callable[..., Noted]:
+    """Makes the application with the guard before it."""
+
+    def make(**more: Any) -> Noted:
+        made = Noted(folder, **more)
+        routes = guard.settings.catalogue.with_name("routes.yaml")
+        made.app.add_middleware(GuardMiddleware, guard=guard, identify=lambda _: CLERK, routes=routes)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("name", [*asgi_talks.GUARDED, *asgi_talks.PUBLIC])
+def test_a_guarded_application_is_not_told(name: str, guard: Any, guarded: Any, folder: Path, loop: str) -> None:
+    talk = {**asgi_talks.GUARDED, **asgi_talks.PUBLIC}[name]
+    before = len(guard.registered.drafts)
+    assert told(talk, guarded(), loop) == told(talk, Noted(folder), loop)
+    registered = {draft.kind for draft in guard.registered.drafts[before:]}
+    assert bool(registered) == (name in asgi_talks.GUARDED)
+    assert "denied" not in registered
+
+
+@pytest.mark.parametrize("failing", ["startup", "shutdown"])
+def test_a_guarded_application_fails_to_start_and_to_stop_as_it_did(
+    failing: str, guarded: Any, folder: Path, loop: str
+) -> None:
+    def life() -> Talk:
+        return asgi_talks.life("startup", "shutdown")
+
+    account, _ = told(life, guarded(failing=failing), loop)
+    assert account == told(life, Noted(folder, failing=failing), loop)[0]
+    assert account["sent"][-1]["type"] == f"lifespan.{failing}.failed"
 
 
 # --- What would be told ---------------------------------------------------------------------------
@@ -158,7 +214,7 @@ TELLING: dict[type, set[str]] = {
 }
 
 
-def seen(middleware: Any, folder: Path, loop: str, names: set[str]) -> set[str]:
+def seen(middleware: Any, folder: Path, loop: str, names: set[str], within: float = 1) -> set[str]:
     """By which conversations a middleware is told."""
     found = set()
     for name in names:
@@ -166,7 +222,7 @@ def seen(middleware: Any, folder: Path, loop: str, names: set[str]) -> set[str]:
         with_it.app.add_middleware(middleware)
         expected = told(asgi_talks.PUBLIC[name], Noted(folder), loop)
         try:
-            same = told(asgi_talks.PUBLIC[name], with_it, loop, within=1) == expected
+            same = told(asgi_talks.PUBLIC[name], with_it, loop, within) == expected
         except Exception:  # noqa: BLE001 -- a middleware that hangs or fails is told, too
             same = False
         if not same:
@@ -181,4 +237,4 @@ def test_a_middleware_that_changes_something_is_told(middleware: Any, folder: Pa
 
 
 def test_a_middleware_that_changes_nothing_is_not_told(folder: Path, loop: str) -> None:
-    assert seen(Before, folder, loop, set(asgi_talks.PUBLIC)) == set()
+    assert seen(Before, folder, loop, set(asgi_talks.PUBLIC), within=10) == set()
