@@ -129,7 +129,7 @@ class _Named(DictRecords):
         return [_together(of, self._said(given)) for of, given in zip(there, self._subjects, strict=True)]
 
     def _said(self, given: str | int | Sequence[str | int | None]) -> tuple[tuple[str, ...], ...]:
-        listed = [given] if isinstance(given, str | int) else list(given)
+        listed = list(given) if isinstance(given, list | tuple) else [given]
         if len(listed) > self._most:
             raise Misuse(f"A record of this source is about {self._most} persons at most.")
         listed += [None] * (self._most - len(listed))

@@ -15,7 +15,7 @@ from ledger_places import Place
 from guard import testing
 from guard.consent_record import ConsentRecord
 from guard.context import Acting
-from guard.errors import UnsafeWarning
+from guard.errors import Refused, UnsafeWarning
 from guard.model import Activity, Actor, Consent, Notice
 from guard.records import DictRecords
 
@@ -219,3 +219,12 @@ def application(number: int, **more: Any) -> dict[str, Any]:
         "loan": {"amount": 5},
         **more,
     }
+
+
+def refused(call: Callable[..., Any], *given: Any, **named: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        call(*given, **named)
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    return error

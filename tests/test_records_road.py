@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from records_bank import (
     application,
     banks,
     policy,
+    refused,
 )
 
 from guard.errors import Held, Misuse, Refused
@@ -38,15 +38,6 @@ MASKED = {
 }
 DROPPED = {"rule": "PI-01"}
 REVIEW = {"id": "review", "by": "dpo", "above": {"subjects": 1}, "rule": "OP-08"}
-
-
-def refused(call: Callable[..., Any], *given: Any, **named: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
-        call(*given, **named)
-    error = caught.value
-    assert error.__cause__ is None
-    assert error.__context__ is None
-    return error
 
 
 # --- What leaves ----------------------------------------------------------------------------------
