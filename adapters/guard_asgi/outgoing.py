@@ -86,6 +86,7 @@ class Answer:
         self._scope: Final = scope
         self._send: Final = send
         self._method: Final[str] = scope["method"]
+        self._path: Final[str] = scope["path"]
         self._start: Message | None = None
         self._parts: list[Message] = []
         self._size = 0
@@ -147,7 +148,7 @@ class Answer:
         if (
             place is None
             or ran is not place.endpoint
-            or self._scope["method"] != self._method
+            or (self._scope["method"], self._scope["path"]) != (self._method, self._path)
             or self._scope.get("path_params", {}) != served.found.parameters
         ):
             raise Refused.own(

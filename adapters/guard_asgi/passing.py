@@ -22,7 +22,7 @@ class Watched:
         self._found: Final = found
         self._public: Final = public
         self._routed: Final = routed
-        self._method: Final = scope.get("method")
+        self._asked: Final = (scope.get("method"), scope["path"])
         self.sent = False
         self.refusal: Refused | None = None
 
@@ -49,9 +49,9 @@ class Watched:
             return True
         error = kind in _STARTS and int(message["status"]) >= 300
         place = self._found.place
+        if (self._scope.get("method"), self._scope["path"]) != self._asked:
+            return False
         if place is not None:
-            if self._scope.get("method") != self._method:
-                return False
             return ran is place.endpoint or (ran is None and error)
         return error and (ran is None or any(ran is one for one in self._found.passed))
 

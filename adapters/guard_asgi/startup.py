@@ -51,11 +51,12 @@ def table(middleware: type, app: object, outer: object, guard: Guard, path: str 
         raise Misuse('This application has no routes to read: name them in routes="routes.yaml".')
     active = guard.active
     world = World(guard.settings.holder, active.catalogue, active.purposes, guard.settings.limits)
+    made: Table | None = None
     try:
         made = compiled(routed, document, declared, world)
     except ConfigError as error:
         problems += error.problems
-    if problems:
+    if problems or made is None:
         raise ConfigError(problems)
     return made, routed is not None
 

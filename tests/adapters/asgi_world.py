@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import anyio
 import pytest
-import yaml
 
 from guard import Actor, Guard
 from guard.demo import bank
@@ -38,7 +37,9 @@ class Answered:
         starts = [one for one in messages if one["type"] == "http.response.start"]
         self.started = bool(starts)
         self.status: int | None = starts[0]["status"] if starts else None
-        self.headers: list[tuple[bytes, bytes]] = [(bytes(k), bytes(v)) for k, v in starts[0]["headers"]] if starts else []
+        self.headers: list[tuple[bytes, bytes]] = (
+            [(bytes(k), bytes(v)) for k, v in starts[0]["headers"]] if starts else []
+        )
         self.parts = [bytes(one.get("body", b"")) for one in messages if one["type"] == "http.response.body"]
         self.body = b"".join(self.parts)
 
@@ -86,10 +87,14 @@ async def ask(
     *,
     body: bytes | Sequence[bytes] = b"",
     cut: bool = False,
+    gone: bool = False,
     sent: list[dict[str, Any]] | None = None,
     **more: Any,
 ) -> Answered:
-    """One request. `body` in parts where it is a sequence; `cut`: the client goes away before the last part."""
+    """One request. `body` in parts where it is a sequence.
+
+    The client waits for the answer, unless it is `gone` after the request; `cut`: it goes before the last part.
+    """
     scope = scope_of(method, path, **more)
     parts = [body] if isinstance(body, bytes) else list(body)
     messages = [
@@ -99,6 +104,8 @@ async def ask(
     out: list[dict[str, Any]] = [] if sent is None else sent
 
     async def receive() -> dict[str, Any]:
+        if not messages and not (cut or gone):
+            await anyio.sleep_forever()
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
@@ -171,7 +178,8 @@ def lawful(tmp_path: Path) -> Iterator[Guard]:
 def written(folder: Path, routes: Mapping[str, Any]) -> Path:
     """routes.yaml with these routes."""
     path = folder / "routes.yaml"
-    path.write_text(yaml.safe_dump({"version": 1, "routes": dict(routes)}, allow_unicode=True), "utf-8")
+    lines = [f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in routes.items()]
+    path.write_text("\n".join(["version: 1", "routes:", *lines, ""]), "utf-8")
     return path
 
 
