@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from guard.config import Settings
-from guard.demo import tour
+from guard_asgi import routes
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 CONSOLE = re.findall(r"^\$ (.*)$", README, re.MULTILINE)
 TEXT = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+GUARDED = re.findall(r"```python guarded\n(.*?)```", README, re.DOTALL)
+YAML = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def guard(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -26,14 +28,39 @@ def guard(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_python_examples_run_in_the_demos_folder(tmp_path: Path) -> None:
-    """The second block goes on where the first ended, as a reader would."""
-    tour.open_bank(Settings.load(tour.make_bank(tmp_path / "bank"))).close()
+    """Each block goes on where the one before ended, as a reader would."""
+    made = guard("demo", "--once", "--folder", "demo", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
     code = "\n".join([*PYTHON, "assert verdict.valid", "assert rows[0][1][3:] == '*' * 15", "guard.close()"])
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path / "bank", capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path / "demo" / "bank",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "Outcome(operation='use', reduced=True" in done.stdout
+    seen, credit, released = done.stdout.splitlines()
+    assert "Outcome(operation='use', reduced=True" in seen
+    assert credit == "[(1169,)]"
+    assert "范岩" in released
+    assert "138****0000" in released
+
+
+def test_the_lines_that_guard_the_web_application_are_those_of_the_example() -> None:
+    """The example is run before and after (`test_example_app`)."""
+    added = [line[1:] for line in (EXAMPLES / "app" / "guard.diff").read_text("utf-8").splitlines() if line[:1] == "+"]
+    (block,) = GUARDED
+    lines = [line for line in block.splitlines() if line]
+    assert len(lines) == 5
+    assert set(lines) <= set(added)
+
+
+def test_the_routes_are_declared_as_the_adapter_reads_them(tmp_path: Path) -> None:
+    (block,) = YAML
+    (tmp_path / "routes.yaml").write_text(block, "utf-8")
+    _, declared = routes.load(tmp_path / "routes.yaml")
+    assert len(declared.routes) == 3
 
 
 @pytest.mark.parametrize("line", [line for line in CONSOLE if line.startswith("guard ")])
@@ -46,7 +73,7 @@ def test_the_commands_run(line: str, tmp_path: Path, opa_program: Path) -> None:
 
 
 def test_the_output_is_the_output(tmp_path: Path) -> None:
-    assert "pip install . && guard demo --once" in CONSOLE
+    assert "pip install . && guard demo" in CONSOLE
     lines = [line.rstrip(" ─") for line in guard("demo", "--once", folder=tmp_path).stdout.splitlines()]
     for block in TEXT:
         for line in block.splitlines():
