@@ -42,7 +42,7 @@ def ask(guard: Guard) -> Ask:
     app = web.application(guard)
 
     async def asked(method: str, path: str, who: str | None, more: dict[str, Any]) -> httpx.Response:
-        headers = {"authorization": f"Bearer {who}"} if who else {}
+        headers = {"authorization": f"Bearer {who}".encode()} if who else {}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bank") as client:
             return await client.request(method, path, headers=headers, **more)
 

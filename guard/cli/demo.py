@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +15,11 @@ from guard.cli.tour import Terminal
 from guard.config import Settings
 from guard.demo import places, tour
 from guard.errors import Misuse
+from guard.facade import Guard
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Stop after the tour (there is no page yet).")] = False,  # noqa: ARG001 -- the page that it leaves out is not built yet
+    once: Annotated[bool, typer.Option("--once", help="Stop after the tour; leave out the page.")] = False,
     folder: Annotated[Path | None, typer.Option(help="Keep bank and agency in this empty folder.")] = None,
     database: Annotated[
         str | None, typer.Option(help="A PostgreSQL URL for the bank: an empty schema, or one that a demo made.")
@@ -26,9 +27,10 @@ def demo(
     opa: OpaUrl = None,
     opa_token: OpaToken = None,
     unsafe_open_server: UnsafeOpen = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where the page is; 0 takes a free one.")] = 8000,
     json: show.Json = False,
 ) -> int:
-    """Makes a bank of 1,000 real applicants and a credit agency, and plays the tour on them, every step for real.
+    """Plays a tour on a bank of 1,000 real applicants and a credit agency, every step for real; then serves the bank.
 
     An OPA server decides for the bank; the agency, another institution, always decides in process.
     """
@@ -39,17 +41,31 @@ def demo(
         bank = stack.enter_context(tour.open_bank(settings))
         agency = stack.enter_context(tour.open_agency(Settings.load(made.agency)))
         played = stack.enter_context(closing(tour.Tour(bank, agency)))
-        if json:
-            for step in played.steps():
-                show.json_line(step)
-            return 0
-        show.out.print(show.plain(bank.describe()), style="dim")
-        terminal = Terminal(settings.database.dialect)
+        terminal = None if json else Terminal(settings.database.dialect)
+        if terminal is not None:
+            show.out.print(show.plain(bank.describe()), style="dim")
         for step in played.steps():
-            terminal.print(step)
-        if folder is not None:
-            show.out.print(show.plain(f"The bank, its guard.yaml and its register are in {made.bank.parent}."))
+            if terminal is None:
+                show.json_line(step)
+            else:
+                terminal.print(step)
+        if folder is not None and not json:
+            show.out.print(show.plain(f"\nThe bank, its guard.yaml and its register are in {made.bank.parent}."))
+        if not once:
+            _serve(bank, port)
     return 0
+
+
+def _serve(bank: Guard, port: int) -> None:
+    """The page, until it is interrupted."""
+    from guard.demo import page, web  # noqa: PLC0415 -- the tour alone needs no server
+
+    with suppress(KeyboardInterrupt):
+        page.serve(bank, bank=web.application(bank), port=port, ready=_ready)
+
+
+def _ready(address: str) -> None:
+    show.err.print(f"\nThe bank is open on {address} until Ctrl-C.", style="bold")
 
 
 def _folder(folder: Path | None, stack: ExitStack) -> Path:
