@@ -72,10 +72,10 @@ def values(names: tuple[str, ...]) -> Callable[[Facts], dict[str, str | int | No
     plain = tuple(name for name in names if name in _FACTS)
     others = tuple(name for name in names if name not in _FACTS)
     # Two that are not used: of fewer than two attributes it gives no tuple.
-    get = attrgetter("actor", "actor", *(_FACTS[name] for name in plain))
+    get = attrgetter(*(_FACTS[name] for name in plain), "actor", "actor")
 
     def bound(facts: Facts) -> dict[str, str | int | None]:
-        made: dict[str, str | int | None] = dict(zip(plain, get(facts)[2:], strict=True))
+        made: dict[str, str | int | None] = dict(zip(plain, get(facts), strict=False))
         for name in others:
             made[name] = value(name, facts)
         return made

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType, NoneType
 from typing import Any, Final
 from uuid import UUID
@@ -70,14 +71,25 @@ class Parameters:
         `whole` are those that have to be whole numbers, `patterns` those that are the pattern of a LIKE.
         """
         made: dict[str, object] = {}
-        for place, one in enumerate(self._values(given)):
-            name = parameter_name(place)
-            made[name] = value = _checked(one, dialect, whole=name in whole)
-            if name in patterns and isinstance(value, str | bytes) and size(value) > MAX_PATTERN:
+        kinds = _KINDS[dialect]
+        for name, one in zip(self._named, self._values(given), strict=True):
+            fits = kinds.get(type(one))
+            made[name] = one if fits is not None and fits(one) else _checked(one, dialect)
+        if whole and any(type(made[name]) is not int for name in whole):
+            raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
+        for name in patterns:
+            value = made[name]
+            if isinstance(value, str | bytes) and size(value) > MAX_PATTERN:
                 raise Refused.own("GUARD-SQL-PARAMETERS", f"A pattern of LIKE has at most {MAX_PATTERN} bytes.")
         return made
 
+    @cached_property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(parameter_name(place) for place in range(self.total))
+
     def _values(self, given: Sequence[object] | Mapping[str, object] | None) -> Sequence[object]:
+        if (type(given) is tuple or type(given) is list) and not self.names and len(given) == self.count:
+            return given  # what most programs do, told without asking abstract classes
         if self.names:
             if not isinstance(given, Mapping) or any(name not in given for name in self.names):
                 raise Refused.own("GUARD-SQL-PARAMETERS", "It names a parameter that was not given.")
@@ -89,17 +101,11 @@ class Parameters:
         return given
 
 
-def _checked(one: object, dialect: str, *, whole: bool) -> object:
+def _checked(one: object, dialect: str) -> object:
     # sqlite3 binds a bool as the number that it is.
     if dialect == "sqlite" and type(one) is bool:
-        one = int(one is True)
-    kind = type(one)
-    if whole and kind is not int:
-        raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
-    fits = _KINDS[dialect].get(kind)
-    if fits is None or not fits(one):
-        raise Refused.own("GUARD-SQL-PARAMETERS", _SAID[dialect])
-    return one
+        return int(one is True)
+    raise Refused.own("GUARD-SQL-PARAMETERS", _SAID[dialect])
 
 
 def _any(_: object) -> bool:
