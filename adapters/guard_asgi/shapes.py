@@ -34,7 +34,6 @@ TREATMENTS: Final = 256
 
 _JUST_TEXT: Final = frozenset({str})
 _PLAIN_KEY: Final = re.compile(rb'"([0-9A-Za-z_.-]{1,128})"')
-_WHOLE: Final = re.compile(rb"-?[0-9]+")
 
 _value: Final = msgspec.json.Decoder().decode
 _write: Final = msgspec.json.Encoder().encode
@@ -300,7 +299,7 @@ def _reached(record: Any, chain: Chain) -> Iterable[Raw]:
     return values
 
 
-def _plain(raw: Raw | None) -> object:
+def _plain(raw: Raw | bytes | None) -> object:
     if raw is None:
         return None
     try:
@@ -311,13 +310,12 @@ def _plain(raw: Raw | None) -> object:
 
 def _keys(records: list[Any], chain: Chain) -> list[tuple[str, ...]]:
     """The keys that each record has at the end of a chain."""
-    if len(chain) > 1:
-        found = ([_key(bytes(raw)) for raw in _reached(record, chain)] for record in records)
-        return [tuple(dict.fromkeys(key for key in keys if key is not None)) for keys in found]
-    (name,) = chain
-    raws = [getattr(record, name or "") for record in records]
-    keys = [None if raw is UNSET else _key(bytes(raw)) for raw in raws]
-    return [() if key is None else (key,) for key in keys]
+    if len(chain) == 1:
+        raws = [getattr(record, chain[0] or "") for record in records]  # a record is an object, so this is a member
+        keys = [None if raw is UNSET else _key(bytes(raw)) for raw in raws]
+        return [() if key is None else (key,) for key in keys]
+    found = ([_key(bytes(raw)) for raw in _reached(record, chain)] for record in records)
+    return [tuple(dict.fromkeys(key for key in keys if key is not None)) for keys in found]
 
 
 def _key(raw: bytes) -> str | None:
@@ -329,7 +327,7 @@ def _key(raw: bytes) -> str | None:
         return plain[1].decode()
     if raw == b"null":
         return None
-    value = _value(raw) if raw.startswith(b'"') or _WHOLE.fullmatch(raw) else UNREADABLE
+    value = _plain(raw)
     if isinstance(value, int) and str(value).encode() != raw:
         value = UNREADABLE
     return subject_key(value)
@@ -339,10 +337,12 @@ def _groups(
     records: list[Any], shown: Mapping[str, Shown | Sequence[Shown]]
 ) -> Iterator[tuple[list[Any], Mapping[str, Shown | Sequence[Shown]]]]:
     """Records that are shown alike, with one way for each field."""
-    if _JUST_TEXT.issuperset(map(type, shown.values())):
+    varied = {}
+    if not _JUST_TEXT.issuperset(map(type, shown.values())):
+        varied = {field: how for field, how in shown.items() if not isinstance(how, str)}
+    if not varied:
         yield records, shown
         return
-    varied = {field: how for field, how in shown.items() if not isinstance(how, str)}
     alike: dict[tuple[Shown, ...], list[Any]] = {}
     for record, pattern in zip(records, zip(*varied.values(), strict=True), strict=True):
         alike.setdefault(pattern, []).append(record)

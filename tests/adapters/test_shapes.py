@@ -150,6 +150,7 @@ def test_only_what_is_there_is_present() -> None:
     records = read(json.dumps([{"person": {"id": "p"}}, {"person": {"address": {"city": "c"}}}]), NESTED)
     assert records.present == {"/person/id", "/person/address/city"}
     assert read("[]", NESTED).present == frozenset()
+    assert read('{"a":{"b":1}}', entry("/a/b", "/a/c")).present == {"/a/b"}
 
 
 # --- Records of many ------------------------------------------------------------------------------
@@ -245,6 +246,15 @@ def test_what_cannot_be_masked_is_dropped(value: str) -> None:
 @pytest.mark.parametrize("masks", [{}, {"/full_name": "no-such-mask"}])
 def test_a_mask_that_is_not_known_drops(masks: dict[str, str]) -> None:
     assert read('{"full_name":"x"}').treat(None, {"/full_name": "mask"}, masks) == b"{}"
+
+
+def test_the_same_fields_may_be_masked_in_two_ways() -> None:
+    shape = Shape(NAME, FLAT)
+    for mask, shown in (("name", "1**"), ("id18", "110***************"), ("name", "1**")):
+        written = shape.read(b'{"id_number":"110101199005170011"}').treat(
+            None, {"/id_number": "mask"}, {"/id_number": mask}
+        )
+        assert json.loads(written) == {"id_number": shown}
 
 
 def test_json_that_is_to_be_masked_is_dropped() -> None:

@@ -113,7 +113,9 @@ def test_what_is_not_utf8_is_refused_wherever_it_stands(bad: bytes, around: byte
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
 def test_other_encodings_and_byte_order_marks_are_refused(encoding: str) -> None:
-    assert refusal('{"customer_id":7}'.encode(encoding)).rules == ("GUARD-BODY",)
+    refused = refusal('{"customer_id":7}'.encode(encoding))
+    assert refused.rules == ("GUARD-BODY",)
+    assert ("byte order mark" in str(refused)) == (encoding in {"utf-8-sig", "utf-16", "utf-32"})
 
 
 REPEATED = [
@@ -234,6 +236,21 @@ def test_depth_is_counted_exactly(name: str, text: str) -> None:
     assert "at most 8 levels" in str(refusal(json.dumps([record(6), record(7)]), limits=limits))
 
 
+@pytest.mark.parametrize("flat", [0, 1, 50])
+@pytest.mark.parametrize("name", ["note", "x"])
+def test_depth_is_counted_whatever_stands_beside_it(flat: int, name: str) -> None:
+    limits = Limits(depth=6)
+
+    def body(levels: int) -> str:
+        return json.dumps([{"customer_id": 1}] * flat + [{name: json.loads("[" * levels + "]" * levels)}])
+
+    assert read(body(4), limits=limits).count == flat + 1
+    assert "at most 6 levels" in str(refusal(body(5), limits=limits))
+    single = "[" * 5 + "]" * 5
+    assert read(f'{{"{name}":{single}}}', limits=limits).count == 1
+    assert "at most 6 levels" in str(refusal(f'{{"{name}":[{single}]}}', limits=limits))
+
+
 @pytest.mark.parametrize("open_", ["[", '{"a":'])
 @pytest.mark.parametrize("name", ["note", "x", "full_name"])
 @pytest.mark.parametrize("levels", [200, 5_000, 100_000])
@@ -290,5 +307,13 @@ def test_depth_of_a_body_alone() -> None:
     assert strict.deeper(b'{"a":[1,{"b":"]]]}}}"}]}', 2)
     assert not strict.deeper(b'["\\"]", [1]]', 2)
     assert strict.deeper(b'["\\"]", [1]]', 1)
+    assert not strict.deeper(b'["\\"]\\"", [1]]', 2)
     assert not strict.deeper(b'["[","[","]"]', 1)
     assert not strict.deeper(b"1", 1)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"[" * 5_000 + b"]" * 5_000, b"1 2", b"1" * 5_000])
+def test_the_careful_reading_refuses_by_itself(body: bytes) -> None:
+    with pytest.raises(Refused) as caught:
+        strict.careful(body, Limits())
+    assert caught.value.rules == ("GUARD-BODY",)
