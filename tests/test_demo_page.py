@@ -252,7 +252,7 @@ def test_every_word_is_there_in_both_languages() -> None:
         assert words.en.count("{}") == words.zh.count("{}"), name
     templates = Path(desk.__file__).parent / "templates"
     used = {word for path in templates.glob("*.html") for word in re.findall(r"word\('(\w+)'", path.read_text("utf-8"))}
-    assert used - {"kind_", "stands_"} <= WORDS.keys()
+    assert used - {"kind_", "stands_", "try_"} <= WORDS.keys()
     assert {f"kind_{kind}" for kind in Kind.__args__} <= WORDS.keys()
 
 
@@ -404,7 +404,7 @@ def test_a_browser_is_told_to_run_nothing_inline_and_to_keep_nothing(visitor: Vi
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -455,3 +455,27 @@ def test_a_taken_port_is_told(guard: Guard) -> None:
 def test_the_hosts_are_those_of_the_port() -> None:
     assert hosts(8000) == {"127.0.0.1:8000", "localhost:8000", "[::1]:8000"}
     assert "127.0.0.1" in hosts(80)
+
+
+# --- On PostgreSQL --------------------------------------------------------------------------------
+
+
+def test_the_same_page_on_postgresql(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Guard.open(Settings.load(bank.build(tmp_path, database=postgres_url))) as opened:
+        bank.record(opened.consents)
+        visitor = Visitor(TestClient(application(opened), base_url=HERE))
+        one = visitor.press("read-one")
+        assert ended(one) == "reduced"
+        assert "445***************" in one
+        assert "GRANT(identity_number, separate)" in one
+        assert "OPERATOR" not in one.partition("The whole text")[0]
+        assert ended(visitor.press("read-one", actor="officer-chen")) == "refused"
+        for do in ("read-all", "count", "join"):
+            assert ended(visitor.press(do)) == "reduced"
+        assert ended(visitor.press("export", actor="marketer-fang", purpose="marketing")) == "held"
+        written = visitor.press("sql", sql="UPDATE application SET duration_in_month = 12 WHERE customer_id = 1001")
+        assert "Rows written: 1" in written
+        monkeypatch.setattr(desk, "SECONDS", 0.001)
+        assert rules(visitor.press("sql", sql="SELECT COUNT(*) AS n FROM application AS a, application AS b")) == [
+            "GUARD-DATABASE"
+        ]

@@ -7,6 +7,8 @@ GRANT(category), a masked value MASK(column), and a value that is there on a con
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import sqlglot
@@ -15,6 +17,10 @@ from sqlglot.errors import SqlglotError
 
 LONGEST: Final = 7
 """How many columns a select list may have before the rest is counted."""
+
+_SIGNS: Final[Mapping[str | None, type[exp.Binary]]] = MappingProxyType(
+    {"=": exp.EQ, "<>": exp.NEQ, "<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE, "||": exp.DPipe}
+)
 
 _PLACES: Final = re.compile(
     r"[()]|\b(?:FROM|WHERE|AND|GROUP BY|HAVING|ORDER BY|LIMIT|UNION|(?:LEFT |INNER |CROSS )?JOIN)\b"
@@ -27,10 +33,16 @@ def abridged(sql: str, dialect: str) -> str:
         tree = sqlglot.parse_one(sql, read=dialect)
     except SqlglotError:
         return sql
-    short = _short(tree)
+    short = _short(tree.transform(_plain))
     for select in list(short.find_all(exp.Select)):
         _narrow(select)
     return _broken(short.sql(dialect=dialect))
+
+
+def _plain(node: exp.Expr) -> exp.Expr:
+    """A comparison that PostgreSQL is told by the operator's schema, as it is usually written."""
+    sign = node.args["operator"].rpartition(".")[2] if isinstance(node, exp.Operator) else None
+    return _SIGNS[sign](this=node.this, expression=node.expression) if sign in _SIGNS else node
 
 
 def _short(part: exp.Expr) -> exp.Expr:
@@ -71,14 +83,14 @@ def _of_grants(node: exp.Exists) -> bool:
 
 
 def _grant(node: exp.Exists) -> exp.Expr:
-    """GRANT(category, quality …), or GRANT() where any category does."""
+    """GRANT(category, quality …), or GRANT(any) where any category does."""
     told: list[exp.Expr] = []
     for one in node.find_all(exp.EQ):
         if one.this.name == "category":
             told.insert(0, exp.var(one.expression.name))
         elif one.this.name in {"separate", "written"}:
             told.append(exp.var(one.this.name))
-    return _call("GRANT", *told)
+    return _call("GRANT", *told or (exp.var("any"),))
 
 
 def _masks(node: exp.Case) -> bool:
@@ -118,7 +130,7 @@ def _narrow(select: exp.Select) -> None:
     made = [one for one in select.expressions if not one.alias_or_name.startswith("guard_")]
     made = [one.this if _same_name(one) else one for one in made]
     if len(made) > LONGEST:
-        made = [*made[: LONGEST - 2], exp.var(f"… {len(made) - LONGEST + 2} more")]
+        made = [*made[: LONGEST - 2], exp.var(f"/* {len(made) - LONGEST + 2} more */")]
     select.set("expressions", made)
 
 

@@ -19,6 +19,9 @@ ROWS: Final = 50
 _WORD: Final = re.compile(r"\b(?:GRANT|MASK)\([^()]*\)")
 """What an abridged statement says in a word."""
 
+_WIDE: Final = 60
+"""A line of a statement that fits beside another statement (characters)."""
+
 _CELL: Final = 2_000
 """How much of a value is shown (characters): longer than any of the bank."""
 
@@ -82,6 +85,23 @@ def rules(of: Iterable[str], messages: Messages, lang: Lang, spoke: Explanation 
 def cells(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str | None, ...], ...]:
     """The first rows as texts; None is NULL."""
     return tuple(tuple(_cell(value) for value in row) for row in rows[:ROWS])
+
+
+def apart(sql: str) -> str:
+    """A text in which the columns of a long select list stand on lines of their own."""
+    return "\n".join(_apart(line) if len(line) > _WIDE else line for line in sql.split("\n"))
+
+
+def _apart(line: str) -> str:
+    start = line.find("SELECT ")
+    if start < 0 or line.lstrip().startswith("AND"):
+        return line
+    made, depth = line[:start], 0
+    below = "\n" + " " * (4 if start else 1)
+    for sign in line[start:]:
+        depth += (sign == "(") - (sign == ")")
+        made += f",{below}" if sign == "," and depth == 0 else sign
+    return made
 
 
 def _cell(value: object) -> str | None:

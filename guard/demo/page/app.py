@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from guard.demo.page import shelves
 from guard.demo.page.answer import ROWS, Answer
 from guard.demo.page.asked import LONGEST, LOOK, Asked, NotAForm, asked, read
-from guard.demo.page.choices import ACTORS, CONSENTS, PERSONS, PURPOSES, STATEMENTS
+from guard.demo.page.choices import ACTORS, CONSENTS, PURPOSES, STATEMENTS
 from guard.demo.page.desk import Desk
 from guard.demo.page.fence import Fence, hosts
 from guard.demo.page.words import WORDS
@@ -71,7 +71,6 @@ class Page:
             "consents": CONSENTS,
             "described": guard.describe(),
             "most": ROWS,
-            "persons": PERSONS,
             "purposes": PURPOSES,
             "statements": STATEMENTS,
         }
@@ -111,6 +110,7 @@ class Page:
             "answer": answer,
             "asked": one,
             "lang": lang,
+            "persons": shelves.persons(self._desk.guard, lang),
             "register": shelves.register(self._desk.guard),
             "reviews": shelves.reviews(self._desk.guard, self._desk.requester),
             "token": self._token,

@@ -14,6 +14,12 @@ from guard.model import Actor
 NOBODY: Final = ""
 """The choice of no purpose, and of no person."""
 
+OWN: Final = "page-"
+"""What the ids of the consents that are recorded here begin with."""
+
+WITHDRAWN: Final = "1005"
+"""Who had withdrawn before the bank opened."""
+
 
 class Words(msgspec.Struct, frozen=True):
     """A text in both languages."""
@@ -108,7 +114,7 @@ STATEMENTS: Final[Mapping[str, Statement]] = MappingProxyType(
     {
         "read-one": Statement(
             Words("The application", "该申请"),
-            "SELECT full_name, id_number, mobile,\n       loan_purpose, credit_amount, duration_in_month\n"
+            "SELECT full_name, id_number, mobile,\n       loan_purpose, credit_amount,\n       duration_in_month\n"
             "FROM application\nWHERE customer_id = ?",
             one=True,
         ),

@@ -17,9 +17,9 @@ from guard import clock, context
 from guard.consent_record import ConsentRecord
 from guard.demo import bank
 from guard.demo.abridged import abridged
-from guard.demo.page.answer import Answer, cells, rules
+from guard.demo.page.answer import Answer, apart, cells, rules
 from guard.demo.page.asked import Asked
-from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, STATEMENTS, Statement, Who
+from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, STATEMENTS, Statement, Who
 from guard.demo.page.words import WORDS
 from guard.errors import GuardError, Held, Misuse, Refused
 from guard.explain import Explanation, explain
@@ -250,6 +250,7 @@ class Desk:
             opened = {
                 name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
                 for name, value in reviews.show(asked.review, actor).items()
+                if value is not None
             }
             return self._answer(asked, ended="allowed", told="seen", opened=opened)
         if asked.do == "approve":
@@ -282,7 +283,7 @@ class Desk:
                 "parameters": tuple(str(one) for one in work.parameters),
             }
         if cursor is not None and cursor.statement is not None:
-            said |= {"after": abridged(cursor.statement, self._dialect), "whole": cursor.statement}
+            said |= {"after": apart(abridged(cursor.statement, self._dialect)), "whole": cursor.statement}
         return Answer(**{**said, **parts})
 
 
@@ -319,7 +320,7 @@ def _filled(person: str, purpose: str, kind: str) -> ConsentRecord:
         "consent-asserted": {"assurance": "asserted", "form": "oral", "separate": False, "written": False},
     }
     said: dict[str, Any] = {
-        "id": f"page-{secrets.token_hex(8)}",
+        "id": f"{OWN}{secrets.token_hex(8)}",
         "purposes": (purpose,),
         "categories": categories,
         "granted_at": now,

@@ -26,7 +26,7 @@ _HEADERS: Final = (
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),  # with no-referrer, a browser says of a form's own page: Origin null
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
 )

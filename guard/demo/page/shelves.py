@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from guard.demo.page.choices import NOBODY, OWN, PERSONS, WITHDRAWN
+from guard.demo.page.words import WORDS
 from guard.errors import Refused
+from guard.explain import Lang
 from guard.facade import Guard
 from guard.register.entry import Entry
 from guard.register.verify import Report
@@ -48,6 +51,26 @@ class Request(msgspec.Struct, frozen=True):
     again: str | None
 
 
+def persons(guard: Guard, lang: Lang) -> Mapping[str, str]:
+    """The persons that can be chosen, each with how the bank was made, and what came of their consents since."""
+    return {key: _person(guard, key, words[lang], lang) for key, words in PERSONS.items()}
+
+
+def _person(guard: Guard, key: str, words: str, lang: Lang) -> str:
+    if key == NOBODY:
+        return words
+    since = ""
+    try:
+        kept = guard.consents.list(key)
+    except Refused:
+        kept = ()
+    if any(one.verdict.valid and one.purposes and one.record.consent.id.startswith(OWN) for one in kept):
+        since = "consented_since"
+    elif any(one.withdrawn_at for one in kept) and not any(one.purposes for one in kept) and key != WITHDRAWN:
+        since = "withdrew_since"
+    return f"{key} — {words}{WORDS[since][lang] if since else ''}"
+
+
 def register(guard: Guard) -> Shelf:
     """Reads the register's end and verifies all of it."""
     report = guard.register.verify()
@@ -76,8 +99,8 @@ def _root(report: Report) -> str:
 
 
 def _clock(seconds: int, zone: str) -> str:
-    """A moment as the bank's own calendar and clock say it."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")[:19]
+    """A moment as the bank's own calendar and clock say it: month, day and time."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")[5:19]
 
 
 def _line(entry: Entry, zone: str) -> Line:

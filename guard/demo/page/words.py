@@ -89,6 +89,23 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "released": Words("What was released", "放行的数据"),
         "more": Words("and {} more rows", "另有 {} 行"),
         "none": Words("no rows", "无数据"),
+        "consented_since": Words(" · consented since", " · 此后已同意"),
+        "withdrew_since": Words(" · withdrew since", " · 此后已撤回"),
+        "try": Words("For example", "例如"),
+        "try_1": Words(
+            "Lin, for loan underwriting, reads the application of 1001: allowed, the ID number masked.",
+            "林为贷款审批读取 1001 的申请：允许，身份证号已脱敏。",
+        ),
+        "try_2": Words("Chen presses the same button: it is not his case.", "陈按同一按钮：并非其经办案件。"),
+        "try_3": Words(
+            "1002 withdraws; then Lin reads all applications, and the person is not among them.",
+            "1002 撤回同意；林再读取全部申请，其中已无此人。",
+        ),
+        "try_4": Words(
+            "Fang, for marketing, exports the customers: held, until He has approved it.",
+            "方为营销导出客户：须待何批准。",
+        ),
+        "why": Words("Purpose", "目的"),
         "null": Words("not shown", "不提供"),
         "reviews": Words("Waiting for another person", "等待他人审批"),
         "review_line": Words("{} for {}: {} persons", "{}，目的 {}：涉及 {} 人"),

@@ -39,7 +39,7 @@ def step(bank: Holder) -> Played:
     app = web.application(bank.guard, inside=[Middleware(Tap, seen)])
     answer = anyio.run(post, app, PATH, actor.id, msgspec.json.encode(FORM))
     refused, outcome = answer.refused, answer.outcome
-    arrived = sorted(msgspec.json.decode(seen[0])) if seen else []
+    arrived = list(msgspec.json.decode(seen[0])) if seen else []
     rules = refused.rules if refused else outcome.rules if outcome else ()
     trace = Trace(
         kind="denied" if refused else "intent",
@@ -49,7 +49,7 @@ def step(bank: Holder) -> Played:
         subject=APPLICANT,
     )
     entry = bank.entry(trace)
-    stripped = sorted(FORM.keys() - set(arrived))
+    stripped = [name for name in FORM if name not in arrived]
     if refused is None:
         _agree(entry, set(arrived))
     return Played(
@@ -61,13 +61,13 @@ def step(bank: Holder) -> Played:
             rows=outcome.rows if outcome else 0,
             detail=bank.detail(
                 actor,
-                f"purpose {PURPOSE}, person {APPLICANT}; POST {PATH} with {', '.join(FORM)}",
+                f"purpose {PURPOSE}, person {APPLICANT}, POST {PATH}",
                 rules,
                 refused,
                 message=f"The program received it without {', '.join(stripped)}." if stripped else "All of it arrived.",
                 entry=entry.seq,
                 found={
-                    "sent": sorted(FORM),
+                    "sent": list(FORM),
                     "arrived": arrived,
                     "stripped": stripped,
                     "uncatalogued": outcome.dropped if outcome else None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -105,6 +107,16 @@ class Holder:
                 return msgspec.structs.replace(answer, refused=refused, sql=Statements(sql, cursor.statement))
             finally:
                 self._connection.rollback()  # nothing was written; the next statement sees what is there then
+
+    def past(self, table: str, where: str) -> int:
+        """How many rows there are, past the guard, as whoever has the database's own password could count them."""
+        database = self.guard.settings.database
+        (schema,) = database.schemas
+        asked = f"SELECT count(*) FROM {schema}.{table} WHERE {where}"  # noqa: S608 -- the tour's own words
+        behind = sqlite3.connect if database.dialect == "sqlite" else import_module("psycopg").connect
+        with closing(behind(database.sqlite_file or database.url)) as raw:
+            found: int = raw.execute(asked).fetchone()[0]
+            return found
 
     def tell(
         self, name: str, answer: Answer, *, message: str = "", found: Mapping[str, Any] | None = None, sample: int = 3

@@ -34,8 +34,14 @@ def steps(bank: Holder) -> Iterator[Played]:
     yield bank.tell("not-my-case", bank.ask(CHEN, PURPOSE, READ_ONE, one, subject=APPLICANT))
     yield bank.tell("no-purpose", bank.ask(LIN, None, READ_ONE, one))
     everything = bank.ask(LIN, PURPOSE, READ_ALL)
+    there = bank.past("application", "1 = 1")
+    cases = bank.past("loan_case", f"officer_id = '{LIN.id}' AND status = 'open'")
     yield bank.tell(
-        "read-all", everything, message=f"{_persons(everything)} persons are what this officer can see of the table."
+        "read-all",
+        everything,
+        message=f"Of {there:,} applications, {_persons(everything)}: those of the officer's {cases} open cases whose "
+        "persons consent.",
+        found={"applications": there, "open_cases": cases, "persons": _persons(everything)},
     )
     yield _aggregate(bank, everything)
     yield _join(bank, everything)

@@ -7,7 +7,7 @@ const result = document.getElementById("result");
 document.getElementById("sql").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    form.requestSubmit(document.getElementById("run"));
+    document.getElementById("run").click();
   }
 });
 
