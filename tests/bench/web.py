@@ -1,0 +1,335 @@
+# ruff: noqa: T201 — it prints what it measured
+"""What a response costs: as it is, behind a middleware that does nothing, guarded, and behind an OPA middleware.
+
+    python -m tests.bench.web [rounds]
+
+One application of Starlette answers with one person (1 KB) or with a hundred (100 KB); eight of ten members of a record
+are declared, two are dropped. The ways take turns, in another order each round, so that other load hits all of them;
+medians of wall time in microseconds, called directly as a server does and through httpx.
+
+`nothing` is the application alone, `pass-through` a pure ASGI middleware that hands everything on, `BaseHTTP` an empty
+BaseHTTPMiddleware. `guarded` has a remembered decision of the shipped floor for a person who asks for the own data;
+its register takes entries and keeps none, so it is net of the register; `+register` keeps them on disk. `fastapi-opa`
+asks a real OPA server, whose policy allows everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from fastapi_opa import OPAConfig, OPAMiddleware  # type: ignore[import-untyped]  # it has no types
+from fastapi_opa.auth.auth_interface import AuthInterface  # type: ignore[import-untyped]  # it has no types
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from guard import Actor, Guard
+from guard.demo import bank
+from guard.engine import opa
+from guard_asgi import GuardMiddleware
+
+CATALOGUE = """
+version: "1"
+sources:
+  "bank:GET /people/{customer_id}":
+    subjects: {holder: /customer_id}
+    fields:
+      /customer_id: {category: pseudonym, type: integer}
+      /full_name: {category: identity}
+      /id_number: {category: identity_number}
+      /mobile: {category: contact}
+      /home_address: {category: address}
+      /employer: {category: employment}
+      /monthly_income: {category: income, type: integer}
+      /loan_purpose: {category: loan_application}
+"""
+ROUTES = """
+version: 1
+routes:
+  "GET /people/{customer_id}":
+    purpose: own_record_access
+    subject: {path: customer_id}
+    recipient: subject
+  "GET /people":
+    purpose: own_record_access
+    source: "bank:GET /people/{customer_id}"
+    recipient: subject
+"""
+SELF = Actor(id="1001")
+SIZES = {"1 KB": "/people/1001", "100 KB": "/people"}
+Call = Callable[[], Awaitable[object]]
+
+
+def person(number: int = 1001) -> dict[str, Any]:
+    """One record of some 930 bytes, of which eight members are declared and two are not."""
+    return {
+        "customer_id": number,
+        "full_name": "周宇",
+        "id_number": "445202200404297418",
+        "mobile": "15826021930",
+        "home_address": "广东省揭阳市榕城区" * 8,
+        "employer": "a company with a name as long as companies have " * 4,
+        "monthly_income": 5951,
+        "loan_purpose": "radio/television",
+        "internal_note": "what nobody outside is told; " * 9,
+        "row_version": 17,
+    }
+
+
+BODIES = {
+    "/people/1001": json.dumps(person(), ensure_ascii=False).encode(),
+    "/people": json.dumps([person() for _ in range(110)], ensure_ascii=False).encode(),
+}
+
+
+async def one(request: Request) -> Response:
+    """The application's answer; making it costs the same everywhere."""
+    return Response(BODIES[request.url.path], media_type="application/json")
+
+
+def application() -> Starlette:
+    return Starlette(routes=[Route("/people/{customer_id}", one), Route("/people", one)])
+
+
+class PassThrough:
+    """Hands everything on."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+class Empty(BaseHTTPMiddleware):
+    """An empty BaseHTTPMiddleware."""
+
+    async def dispatch(self, request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+
+class Anybody(AuthInterface):  # type: ignore[misc]  # the base has no types
+    """Who asks, for fastapi-opa."""
+
+    async def authenticate(self, request: Request, accepted_methods: Any = None) -> dict[str, str]:
+        return {"user": "1001"}
+
+
+class Unkept:
+    """A register that takes every entry and keeps none."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._kept = guard.register.append
+
+    def __enter__(self) -> None:
+        self._guard.register.append = lambda _: 0  # type: ignore[method-assign]  # measured without it
+
+    def __exit__(self, *_: object) -> None:
+        self._guard.register.append = self._kept  # type: ignore[method-assign]  # as it was
+
+
+@contextlib.contextmanager
+def plain_opa(folder: Path) -> Iterator[str | None]:
+    """A real OPA server without a token, as fastapi-opa asks it; None where there is no opa."""
+    program = opa.find()
+    if program is None:
+        print("no opa here: fastapi-opa is left out (guard opa install)")
+        yield None
+        return
+    policy = folder / "authz.rego"
+    policy.write_text('package httpapi.authz\n\ndefault allow := false\n\nallow if input.user == "1001"\n')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [program, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", policy]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait(f"{url}/health")
+            yield url
+        finally:
+            process.terminate()
+
+
+def _wait(url: str) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+            return
+        time.sleep(0.05)
+    raise SystemExit("opa does not answer")
+
+
+def opened(folder: Path) -> Guard:
+    """A guard with the shipped floor."""
+    config = bank.build(folder)
+    (folder / "catalogue.yaml").write_text(CATALOGUE, "utf-8")
+    (folder / "routes.yaml").write_text(ROUTES, "utf-8")
+    return Guard.load(config)
+
+
+def direct(app: Any, path: str) -> Call:
+    """One call as a server makes it; gives the body that was sent."""
+    raw = path.encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def ask() -> bytes:
+        sent: list[bytes] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message.get("body", b""))
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.5"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": raw,
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"bank"), (b"accept", b"*/*"), (b"user-agent", b"bench")],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "state": {},
+        }
+        await app(scope, receive, send)
+        return b"".join(sent)
+
+    return ask
+
+
+def through_httpx(client: httpx.AsyncClient, path: str) -> Call:
+    async def ask() -> bytes:
+        return (await client.get(path)).content
+
+    return ask
+
+
+async def in_turns(ways: dict[str, Call], rounds: int) -> dict[str, float]:
+    """The median of each way in microseconds, some calls of each in turn, in any order."""
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    order, dice = [*ways.items()], random.Random(1)
+    for turn in range(rounds + 2):
+        dice.shuffle(order)
+        for way, ask in order:
+            times = 2 if way.startswith(("fastapi-opa", "+register")) else 10
+            for _ in range(times):
+                start = time.perf_counter_ns()
+                await ask()
+                if turn >= 2:  # the first rounds warm up
+                    taken[way].append(time.perf_counter_ns() - start)
+    return {way: statistics.median(some) / 1000 for way, some in taken.items()}
+
+
+def verdict(name: str, figure: float, target: float, *, least: bool = False) -> str:
+    """A target, and whether it was met."""
+    met = figure >= target if least else figure <= target
+    return (
+        f"{'met   ' if met else 'MISSED'} {name}: {figure:,.3g}x, target {target:g}x at {'least' if least else 'most'}"
+    )
+
+
+async def measured(apps: dict[str, Any], guard: Guard, rounds: int) -> list[str]:
+    """Prints the table; gives what is said of the targets."""
+    said = []
+    print(f"{'':22}" + "".join(f"{name:>14}" for name in apps) + f"{'guarded/pass':>14}{'overhead: opa/guarded':>23}")
+    for size, path in SIZES.items():
+        for how in ("direct", "httpx"):
+            async with contextlib.AsyncExitStack() as stack:
+                ways: dict[str, Call] = {}
+                for name, app in apps.items():
+                    if how == "direct":
+                        ask = direct(app, path)
+                    else:
+                        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bank")
+                        ask = through_httpx(await stack.enter_async_context(client), path)
+                    ways[name] = ask if name == "+register" else _unkept(guard, ask)
+                await _agree(ways, path)
+                found = await in_turns(ways, rounds)
+            ratio = found["guarded"] / found["pass-through"]
+            print(
+                f"{size + ', ' + how:22}" + "".join(f"{one:14,.1f}" for one in found.values()) + f"{ratio:13.2f}x",
+                end="",
+            )
+            if "fastapi-opa" in found:
+                less = (found["fastapi-opa"] - found["nothing"]) / max(found["guarded"] - found["nothing"], 0.1)
+                print(f"{less:22.1f}x", end="")
+                if size == "1 KB":
+                    said.append(verdict(f"{size}, {how}: overhead of fastapi-opa to guarded", less, 50, least=True))
+            print()
+            if size == "1 KB":
+                said.append(verdict(f"{size}, {how}: guarded to pass-through", ratio, 1.5))
+    return said
+
+
+def _unkept(guard: Guard, ask: Call) -> Call:
+    async def asked() -> object:
+        with Unkept(guard):
+            return await ask()
+
+    return asked
+
+
+async def _agree(ways: dict[str, Call], path: str) -> None:
+    whole = json.loads(BODIES[path])
+    for name, ask in ways.items():
+        got = json.loads(await ask())  # type: ignore[arg-type]  # bytes
+        shown = whole
+        if name in {"guarded", "+register"}:
+            hidden = {"internal_note", "row_version"}
+            some = [{key: value for key, value in one.items() if key not in hidden} for one in _list(whole)]
+            shown = some if isinstance(whole, list) else some[0]
+        if got != shown:
+            raise SystemExit(f"{name} answers something else: {str(got)[:300]}")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+async def main(rounds: int = 100) -> None:
+    """Measures and prints."""
+    logging.disable(logging.ERROR)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        guard = stack.enter_context(opened(folder))
+        url = stack.enter_context(plain_opa(folder))
+        apps = {"nothing": application(), "pass-through": application(), "BaseHTTP": application()}
+        apps["pass-through"].add_middleware(PassThrough)
+        apps["BaseHTTP"].add_middleware(Empty)
+        for name in ("guarded", "+register"):
+            apps[name] = application()
+            routes = folder / "routes.yaml"
+            apps[name].add_middleware(GuardMiddleware, guard=guard, identify=lambda _: SELF, routes=routes)
+        if url is not None:
+            apps["fastapi-opa"] = application()
+            apps["fastapi-opa"].add_middleware(OPAMiddleware, config=OPAConfig(Anybody(), url))
+        sizes = ", ".join(f"{size}: {len(BODIES[path]):,} bytes" for size, path in SIZES.items())
+        print(f"{sizes}; microseconds, medians")
+        print("\n".join(await measured(apps, guard, rounds)))
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", ResourceWarning)  # fastapi-opa's connections end with the process
+    anyio.run(main, *(int(argument) for argument in sys.argv[1:2]))
