@@ -77,18 +77,19 @@ def careful(body: bytes, limits: Limits, *, known: int = 0, nested: int = 0) -> 
     """
     try:
         value = _anything.decode(body)
+        brackets = body.count(b"[") + body.count(b"{")
+        if brackets - known + nested > limits.depth and deeper(body, limits.depth):
+            refusal = too_deep(limits.depth)
+        elif _repeats(body, value):
+            refusal = refused("An object in it repeats a key: send each key once.")
+        else:
+            return value
     except RecursionError:
         refusal = too_deep(limits.depth)
     except msgspec.ValidationError:
         refusal = refused("It holds a whole number of more digits than can be read: send it as text.")
     except msgspec.DecodeError:
         refusal = malformed()
-    else:
-        if _repeats(body, value):
-            raise refused("An object in it repeats a key: send each key once.")
-        if body.count(b"[") + body.count(b"{") - known + nested > limits.depth and deeper(body, limits.depth):
-            raise too_deep(limits.depth)
-        return value
     raise refusal
 
 

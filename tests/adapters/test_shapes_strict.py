@@ -261,9 +261,10 @@ def test_what_would_exhaust_the_stack_is_refused(open_: str, name: str, levels: 
     assert refusal(open_ * levels, limits=LARGE).rules == ("GUARD-BODY",)
 
 
-def test_reading_close_to_the_end_of_the_stack_refuses() -> None:
+@pytest.mark.parametrize("text", [b"", b"\\u003a"])
+def test_reading_close_to_the_end_of_the_stack_refuses(text: bytes) -> None:
     shape = Shape(NAME, FLAT)
-    body = b'{"note":' + b"[" * 30 + b"]" * 30 + b"}"
+    body = b'{"full_name":"' + text + b'","note":' + b"[" * 30 + b"]" * 30 + b"}"
     seen: set[Any] = set()
 
     def down(left: int) -> None:
@@ -312,7 +313,10 @@ def test_depth_of_a_body_alone() -> None:
     assert not strict.deeper(b"1", 1)
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b"[" * 5_000 + b"]" * 5_000, b"1 2", b"1" * 5_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b"[" * 5_000 + b"]" * 5_000, b"1 2", b"1" * 5_000, b'["\\u003a",' + b"[" * 900 + b"]" * 901],
+)
 def test_the_careful_reading_refuses_by_itself(body: bytes) -> None:
     with pytest.raises(Refused) as caught:
         strict.careful(body, Limits())
