@@ -130,6 +130,10 @@ class Postgres:
         if found.first() is None:
             connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
 
+    def alone(self, raw: Any, *, on: bool) -> None:
+        """See `Backend`."""
+        raw.autocommit = on
+
     def busy(self, error: DBAPIError) -> bool:
         """See `Backend`."""
         return getattr(error.orig, "sqlstate", None) in _BUSY

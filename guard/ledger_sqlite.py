@@ -52,6 +52,9 @@ class Sqlite:
     def prepare(self, connection: Connection) -> None:
         """Nothing: the tables lie in the main database."""
 
+    def alone(self, raw: Any, *, on: bool) -> None:
+        """Nothing: a statement that reads begins no transaction."""
+
     def busy(self, error: DBAPIError) -> bool:
         """See `Backend`."""
         return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED

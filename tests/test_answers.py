@@ -143,3 +143,53 @@ def test_threads_share_one_and_a_forked_child_opens_its_own(bank: Bank) -> None:
         os._exit(0 if holding(bank, GRANT, "1", "9") == {"1"} else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert holding(bank, GRANT, "2") == {"2"}
+
+
+def test_a_connection_that_died_is_asked_past(bank: Bank) -> None:
+    """What only reads is asked once more, on a new connection."""
+    assert holding(bank, GRANT, "1") == {"1"}
+    if bank.place.kind == "sqlite":
+        pytest.skip("a file does not go away")
+    with bank.place.connect(autocommit=True) as other:  # type: ignore[attr-defined]  # of this kind
+        ended = other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'guard ledger'"
+        ).fetchall()
+    assert ended
+    assert holding(bank, GRANT, "1") == {"1"}
+
+
+@pytest.mark.parametrize("fails", [KeyboardInterrupt, ValueError])
+def test_a_connection_that_was_left_halfway_is_nobodys(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, fails: type[BaseException]
+) -> None:
+    """On PostgreSQL it would otherwise commit each statement of the ledger's next transaction by itself."""
+    store = bank.guard.consents.store
+    alone = store._backend.alone
+
+    def failing(raw: Any, *, on: bool) -> None:
+        if not on:
+            raise fails
+        alone(raw, on=on)
+
+    monkeypatch.setattr(store._backend, "alone", failing)
+    with pytest.raises(Refused if fails is ValueError else fails):
+        holding(bank, GRANT, "1")
+    monkeypatch.undo()
+    assert holding(bank, GRANT, "1") == {"1"}
+    if bank.place.kind == "postgres":
+        with store._engine.connect() as connection:
+            assert connection.connection.dbapi_connection.autocommit is False
+
+
+def test_a_locked_database_is_refused_in_time(bank: Bank) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    if bank.place.kind != "sqlite":
+        pytest.skip("readers of PostgreSQL wait for nobody")
+    with closing(sqlite3.connect(bank.place.file, isolation_level=None)) as other:  # type: ignore[attr-defined]  # as above
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Refused, match="locked") as caught:
+            holding(bank, GRANT, "1")
+    assert caught.value.rules == ("GUARD-LEDGER",)
+    assert holding(bank, GRANT, "1") == {"1"}

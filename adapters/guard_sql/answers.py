@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection
-
 from guard.catalogue import Catalogue
 from guard.config import Settings
 from guard.ledger_store import Store
@@ -38,12 +36,8 @@ class LedgerAnswers:
         asked = self._question(source, conditions)
         sql = paramstyle.pyformat(asked.sql) if self._site.dialect == "postgres" else asked.sql
         bound = asked.bound(subjects, facts)
-
-        def asking(connection: Connection) -> list[tuple[object, ...]]:
-            return [tuple(row) for row in connection.exec_driver_sql(sql, bound)]
-
         holding: tuple[set[str], ...] = tuple(set() for _ in conditions)
-        for key, *truths in self._store.run(asking):
+        for key, *truths in self._store.ask(sql, bound):
             for holders, truth in zip(holding, truths, strict=True):
                 if truth in (1, True):
                     holders.add(str(key))
