@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -167,11 +168,20 @@ def allowing(documents: Path, tmp_path: Path) -> Iterator[UnsafeGuard]:
         yield guard
 
 
-@pytest.fixture
-def lawful(tmp_path: Path) -> Iterator[Guard]:
-    """The example bank's own guard, with its customers' consents."""
-    with Guard.load(bank.build(tmp_path)) as guard:
+@pytest.fixture(scope="session")
+def consented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example bank's folder, with its customers' consents."""
+    folder = tmp_path_factory.mktemp("consented")
+    with Guard.load(bank.build(folder)) as guard:
         bank.record(guard.consents)
+    return folder
+
+
+@pytest.fixture
+def lawful(consented: Path, tmp_path: Path) -> Iterator[Guard]:
+    """The example bank's own guard."""
+    shutil.copytree(consented, tmp_path, dirs_exist_ok=True)
+    with Guard.load(tmp_path / "guard.yaml") as guard:
         yield guard
 
 
