@@ -43,14 +43,17 @@ def demo(
         played = stack.enter_context(closing(tour.Tour(bank, agency)))
         terminal = None if json else Terminal(settings.database.dialect)
         if terminal is not None:
+            show.out.print("[bold]A bank of 1,000 real credit applicants with invented names, and a credit agency[/]")
             show.out.print(show.plain(bank.describe()), style="dim")
         for step in played.steps():
             if terminal is None:
                 show.json_line(step)
             else:
                 terminal.print(step)
+        if terminal is not None:
+            terminal.close()
         if folder is not None and not json:
-            show.out.print(show.plain(f"\nThe bank, its guard.yaml and its register are in {made.bank.parent}."))
+            show.out.print(show.plain(f"The bank, its guard.yaml and its register are in {made.bank.parent}."))
         if not once:
             _serve(bank, port)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -37,7 +38,10 @@ _TITLE: Final = {
     "register-verified": "The register",
     "register-tampered": "One byte of it changed",
 }
-_LEGEND: Final = "GRANT(c): the row's person has a live consent to this purpose that covers c. --json has it whole."
+_LEGEND: Final = (
+    "In short; --json has it whole. GRANT(c): the row's person has a live consent to this purpose that covers c."
+)
+_MARGIN: Final = 6
 
 
 class Terminal:
@@ -46,9 +50,17 @@ class Terminal:
     def __init__(self, dialect: str) -> None:
         self._dialect = dialect
         self._said: set[str] = set()
+        self._ended: Counter[str] = Counter()
+
+    def close(self) -> None:
+        """What came of all."""
+        counted = ", ".join(f"{number} {ended}" for ended, number in sorted(self._ended.items()))
+        show.out.print()
+        show.out.print(f"[bold]{self._ended.total()} steps, each a real call:[/] {counted}.")
 
     def print(self, step: Step) -> None:
         """One step."""
+        self._ended[step.outcome] += 1
         style, detail = _STYLE[step.outcome], step.detail
         show.out.print()
         show.out.rule(f"[bold]{_TITLE[step.step]}[/]", align="left", style=style)
@@ -64,22 +76,21 @@ class Terminal:
             _rows(detail.columns, detail.sample, step.rows)
 
     def _statements(self, step: Step) -> None:
+        for name, key in (("sent", "sent"), ("got", "arrived")):
+            if key in step.detail.found:
+                _beside(name, Text(", ".join(step.detail.found[key])))
         if step.sql is None:
             return
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(style="dim", width=5)
-        grid.add_column()
-        grid.add_row("wrote", self._once(step.sql.before))
+        _beside("wrote", self._once(step.sql.before))
         if step.sql.after is not None and step.rows:
-            grid.add_row("ran", self._once(abridged(step.sql.after, self._dialect)))
-        show.out.print(grid)
-        if self._first("legend") and step.sql.after is not None:
-            show.out.print(Padding(show.plain(_LEGEND), (0, 0, 0, 6)), style="dim")
+            _beside("ran", self._once(abridged(step.sql.after, self._dialect)))
+            if self._first("legend"):
+                show.out.print(Padding(show.plain(_LEGEND), (0, 0, 0, _MARGIN)), style="dim")
 
     def _once(self, sql: str) -> Syntax | Text:
         if not self._first(sql):
             return Text("the same statement as above", style="dim")
-        return Syntax(sql, "sql", word_wrap=True, background_color="default", theme="ansi_dark")
+        return Syntax(_wrapped(sql), "sql", background_color="default", theme="ansi_dark")
 
     def _rules(self, step: Step) -> None:
         """A refusal says why in full; what shaped a result is named, with its clause the first time."""
@@ -103,6 +114,30 @@ class Terminal:
         new = what not in self._said
         self._said.add(what)
         return new
+
+
+def _beside(name: str, what: Syntax | Text) -> None:
+    """Something with its name in the margin."""
+    grid = Table.grid()
+    grid.add_column(style="dim", width=_MARGIN)
+    grid.add_column()
+    grid.add_row(name, what)
+    show.out.print(grid)
+
+
+def _wrapped(sql: str) -> str:
+    """The statement in lines that fit; what goes on is indented more than what it belongs to."""
+    lines: list[str] = []
+    for line in sql.splitlines():
+        deeper = " " * (len(line) - len(line.lstrip()) + 4)
+        lines += textwrap.wrap(
+            line,
+            show.out.width - _MARGIN,
+            subsequent_indent=deeper,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
 def _rows(columns: Sequence[str], sample: Sequence[Sequence[object]], rows: int) -> None:

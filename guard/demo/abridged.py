@@ -130,7 +130,10 @@ def _narrow(select: exp.Select) -> None:
     made = [one for one in select.expressions if not one.alias_or_name.startswith("guard_")]
     made = [one.this if _same_name(one) else one for one in made]
     if len(made) > LONGEST:
-        made = [*made[: LONGEST - 2], exp.var(f"/* {len(made) - LONGEST + 2} more */")]
+        made = [
+            *made[: LONGEST - 2],
+            exp.var(f"/*\N{NO-BREAK SPACE}{len(made) - LONGEST + 2}\N{NO-BREAK SPACE}more\N{NO-BREAK SPACE}*/"),
+        ]
     select.set("expressions", made)
 
 
