@@ -72,7 +72,7 @@ class Both:
                 database=SimpleNamespace(sqlite_file=place if kind == "sqlite" else None, dialect=kind, url=str(place)),
             ),
             consents=SimpleNamespace(instance="abc", identity=lambda: "abc"),
-            release=SimpleNamespace(catalogue=SimpleNamespace(sources=COLUMNS, public=())),
+            active=SimpleNamespace(catalogue=SimpleNamespace(sources=COLUMNS, public=())),
         )
         self.site: Any = SimpleNamespace(world=World(self.schema))
         self.driver: Driver = driver(kind)
