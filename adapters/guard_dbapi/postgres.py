@@ -97,7 +97,7 @@ def why(raw: Any, error: Exception) -> str | None:
 
 def declared(name: str, text: Native) -> Native:
     """A cursor of the server for this text."""
-    return Native(f"DECLARE {portal(name)} NO SCROLL CURSOR FOR {text.sql}", text.names)
+    return Native.of(f"DECLARE {portal(name)} NO SCROLL CURSOR FOR {text.sql}", text.names)
 
 
 def portal(name: str) -> str:
@@ -229,15 +229,15 @@ class PostgresSession(State):
     def _asked(self, ask: Ask) -> list[Row]:
         return self._rows(ask.sql, ask.parameters)
 
-    def _rows(self, sql: str, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    def _rows(self, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
         """The rows of one text with `$1` …, at most so many."""
         return self.work(lambda raw: self._all(raw, sql, values, most))
 
-    def _all(self, raw: Connection, sql: str, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    def _all(self, raw: Connection, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
         cursor = self._cursor
         if cursor is None:
             cursor = self._cursor = psycopg.RawCursor(raw, row_factory=tuple_row)
-        cursor.execute(sql.encode(), values, prepare=preparable(values))
+        cursor.execute(sql if isinstance(sql, bytes) else sql.encode(), values, prepare=preparable(values))
         if cursor.description is None:
             return []
         return cursor.fetchall() if most is None else cursor.fetchmany(most)
@@ -258,7 +258,7 @@ class PostgresSession(State):
         values, most = text.values(parameters), self._most
         if name is not None:
             return self._declared(name, text, values)
-        left = iter(bounded(self._rows(text.sql, values, most + 1), most))
+        left = iter(bounded(self._rows(text.sent, values, most + 1), most))
         return Result(lambda size: list(islice(left, size)))
 
     def _declared(self, name: str, text: Native, values: list[Any]) -> Result:

@@ -76,15 +76,17 @@ class AsyncSession(State):
         except StopIteration:
             return
 
-    async def rows(self, sql: str, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    async def rows(self, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
         """The rows of one text with `$1` …, at most so many."""
         return await self.work(lambda raw: self._all(raw, sql, values, most))
 
-    async def _all(self, raw: Connection, sql: str, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    async def _all(
+        self, raw: Connection, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None
+    ) -> list[Row]:
         cursor = self._cursor
         if cursor is None:
             cursor = self._cursor = psycopg.AsyncRawCursor(raw, row_factory=tuple_row)
-        await cursor.execute(sql.encode(), values, prepare=preparable(values))
+        await cursor.execute(sql if isinstance(sql, bytes) else sql.encode(), values, prepare=preparable(values))
         if cursor.description is None:
             return []
         return await (cursor.fetchall() if most is None else cursor.fetchmany(most))
@@ -100,7 +102,7 @@ class AsyncSession(State):
             self._declarable()
             await self.rows(made.sql, values)
             return Portal(self, name)
-        return Taken(bounded(await self.rows(text.sql, values, most + 1), most))
+        return Taken(bounded(await self.rows(text.sent, values, most + 1), most))
 
     async def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
         """For whom of `subjects` the condition holds."""

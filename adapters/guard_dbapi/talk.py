@@ -57,6 +57,13 @@ class Native(NamedTuple):
 
     sql: str
     names: tuple[str, ...]
+    sent: bytes
+    """As it is sent: one object for one text, since psycopg looks prepared statements up by it."""
+
+    @classmethod
+    def of(cls, sql: str, names: tuple[str, ...]) -> Native:
+        """A text with its names."""
+        return cls(sql, names, sql.encode())
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The parameters in their order."""
@@ -78,7 +85,8 @@ def native(sql: str) -> Native:
             raise Refused.own("GUARD-WITNESS")
         return "%"
 
-    return Native(_PLACE.sub(put, sql), tuple(places)) if "%" in sql else Native(sql, ())
+    made = _PLACE.sub(put, sql)
+    return Native.of(made, tuple(places))
 
 
 class Texts:
