@@ -18,6 +18,8 @@ from sqlglot.errors import SqlglotError
 LONGEST: Final = 7
 """How many columns a select list may have before the rest is counted."""
 
+_MORE: Final = "/* {} more */".replace(" ", "\N{NO-BREAK SPACE}")  # one word, wherever lines are broken
+
 _SIGNS: Final[Mapping[str | None, type[exp.Binary]]] = MappingProxyType(
     {"=": exp.EQ, "<>": exp.NEQ, "<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE, "||": exp.DPipe}
 )
@@ -130,10 +132,7 @@ def _narrow(select: exp.Select) -> None:
     made = [one for one in select.expressions if not one.alias_or_name.startswith("guard_")]
     made = [one.this if _same_name(one) else one for one in made]
     if len(made) > LONGEST:
-        made = [
-            *made[: LONGEST - 2],
-            exp.var(f"/*\N{NO-BREAK SPACE}{len(made) - LONGEST + 2}\N{NO-BREAK SPACE}more\N{NO-BREAK SPACE}*/"),
-        ]
+        made = [*made[: LONGEST - 2], exp.var(_MORE.format(len(made) - LONGEST + 2))]
     select.set("expressions", made)
 
 
