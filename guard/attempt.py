@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from guard.context import Approval
 from guard.effects import Request, Row
 from guard.errors import Refused
 from guard.messages import Messages
@@ -67,7 +68,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One operation that a program attempts. `decision` is filled in once the policies have answered.
 
     `review` is the id of the approval that it quotes, `basis` the legal basis on which it is decided: what the actor
-    claims, else the purpose's own, `roles` those that the purpose is for, None for all.
+    claims, else the purpose's own, `roles` those that the purpose is for, None for all. `approvals` are the act's.
     """
 
     actor: Actor
@@ -82,6 +83,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     basis: str | None = None
     roles: tuple[str, ...] | None = None
     decision: Decision | None = None
+    approvals: list[Approval] = []
 
     def draft(
         self,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from guard.errors import Refused
 from guard.model import Actor, Declared, Operation, Outcome, Recipient
@@ -28,11 +28,21 @@ UNOPENED: Final = (
 _current: ContextVar[Acting | None] = ContextVar("guard_acting", default=None)
 
 
+class Approval(NamedTuple):
+    """What other persons approved, and was done: about whom, of which categories, in which of their roles."""
+
+    review: str
+    by: frozenset[str]
+    persons: frozenset[str]
+    categories: frozenset[str]
+
+
 class Acting:
     """One act: a context manager, and afterwards the account of what came of it.
 
     `outcomes` has one entry for each operation that ran in it, in order. `review` is the id of an approval that it
-    quotes: of the one operation that was held for it.
+    quotes: of the one operation that was held for it. `approvals` are those that statements used up in it: one
+    answer with what was read under one leaves under it too.
     """
 
     __slots__ = (
@@ -41,6 +51,7 @@ class Acting:
         "_separate",
         "_token",
         "actor",
+        "approvals",
         "declared",
         "operation",
         "outcomes",
@@ -75,6 +86,7 @@ class Acting:
         self.declared = declared
         self.review = review
         self.outcomes: list[Outcome] = []
+        self.approvals: list[Approval] = []
 
     def __enter__(self) -> Self:
         if self._closed or self._token is not None:
@@ -82,6 +94,7 @@ class Acting:
         parent = _current.get()
         if parent is not None and parent.open and not self._separate:
             self._narrow(parent)
+            self.approvals = parent.approvals
         self._token = _current.set(self)
         return self
 

@@ -489,6 +489,7 @@ class Guard:
             digests=release.digests,
             messages=release.messages,
             review=acting.review,
+            approvals=acting.approvals,
             basis=acting.declared.basis or release.purposes.get(acting.purpose),
             roles=release.roles.get(acting.purpose),
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from typing import Any, NoReturn, assert_never
 
 import msgspec
 
 from guard.attempt import Attempt
+from guard.context import Approval
 from guard.effects import Append, Claim, Effect, Hold, Writing
 from guard.errors import Held
 from guard.model import Decision, Limit, Reason, Review
@@ -66,6 +67,31 @@ def approval(attempt: Attempt, need: Needed, persons: int) -> Generator[Effect, 
     if (yield from claim(attempt, persons)) < persons:
         yield from hold(attempt, need, persons)
     return attempt.review
+
+
+def remember(attempt: Attempt, need: Needed, persons: Collection[str]) -> None:
+    """Keeps that these persons were read under the approval that the attempt quotes, for `approved`."""
+    if need.reasons and attempt.review is not None:
+        by, of = frozenset(need.by), frozenset(persons)
+        attempt.approvals.append(Approval(attempt.review, by, of, _categories(attempt)))
+
+
+def approved(attempt: Attempt, need: Needed, persons: Collection[str]) -> str | None:
+    """The approval under which these persons were read in the same act, for one answer that tells no more of them.
+
+    So an answer is not held after the statement that it is made of was: one approval, one reading, one answer.
+    """
+    if not need.reasons:
+        return None
+    for one in attempt.approvals:
+        if one.persons.issuperset(persons) and one.categories >= _categories(attempt) and one.by.issuperset(need.by):
+            attempt.approvals.remove(one)
+            return one.review
+    return None
+
+
+def _categories(attempt: Attempt) -> frozenset[str]:
+    return frozenset(item.category for item in attempt.activity.items if item.category is not None)
 
 
 def hold(attempt: Attempt, need: Needed, persons: int) -> Writing:

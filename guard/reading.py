@@ -17,7 +17,7 @@ from guard.effects import Append, Decide, Effect, Execute, Fetch, Mark, Release,
 from guard.messages import not_entitled
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason
-from guard.obligations import Needed, approval, needed
+from guard.obligations import Needed, approval, needed, remember
 from guard.transaction import Transaction
 
 Met: TypeAlias = list[tuple[Row, tuple[str, ...]]]
@@ -70,6 +70,7 @@ def reading(
             continue
         if held or entry is None:
             review = yield from approval(attempt, need, len(seen))
+            remember(attempt, need, seen)
             persons = tuple(sorted(seen)) or attempt.named
             entry = yield Append(attempt.draft("read", subjects=persons, rows=len(held), review=review))
             yield Release(held)
