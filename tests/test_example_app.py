@@ -7,6 +7,8 @@ import importlib.util
 import shutil
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,9 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import uvicorn
+
+from guard import Actor
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MINE = (
@@ -156,3 +161,117 @@ def test_the_difference_is_five_added_lines(made: Path) -> None:
     assert [line[0] for line in changes] == ["+"] * MOST
     readme = (EXAMPLES / "app" / "README.md").read_text("utf-8")
     assert all(line[2:] in readme for line in changes)
+
+
+# --- As it is guarded ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded(copy: Path) -> Iterator[Asked]:
+    module = load(copy / "guarded.py")
+    yield Asked(module)
+    module.engine.dispose()
+    module.guard.close()
+    del sys.modules[module.__name__]
+
+
+DPO = Actor(id="officer-an", roles=("data_protection_officer",), unit="head-office")
+
+
+def test_an_officer_sees_the_own_cases_as_far_as_their_persons_agreed(guarded: Asked) -> None:
+    found = guarded.get("/applications", "lin").json()
+    assert [one["customer_id"] for one in found] == [1001, 1002]
+    assert found[0]["id_number"].endswith("*" * 15)
+    assert found[1]["id_number"].isalnum()
+    assert all("****" in one["mobile"] and "personal_status_and_sex" not in one for one in found)
+    assert guarded.get("/applications/1001", "lin").json() == found[0]
+    assert [one["customer_id"] for one in guarded.get("/export", "lin").json()] == [1001, 1002]
+    assert guarded.get("/applications", "chen").json() == []
+
+
+def test_who_has_no_case_does_not_learn_who_is_a_customer(guarded: Asked) -> None:
+    answers = [guarded.get(f"/applications/{number}", "chen") for number in (1002, 1005, 9)]
+    assert {answer.status_code for answer in answers} == {403}
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert answers[0].json()["rules"] == ["PI-02"]
+    assert guarded.get("/applications/1005", "lin").json()["rules"] == ["OP-01"]  # withdrawn: the own case
+
+
+def test_a_withdrawal_reaches_the_next_request(guarded: Asked) -> None:
+    assert guarded.get("/applications/1002", "lin").status_code == 200
+    guarded.module.guard.consents.withdraw_subject("1002")
+    assert guarded.get("/applications/1002", "lin").json()["rules"] == ["OP-01"]
+    assert [one["customer_id"] for one in guarded.get("/applications", "lin").json()] == [1001]
+
+
+def test_a_form_is_stripped_and_is_the_own(guarded: Asked, copy: Path) -> None:
+    assert guarded("POST", "/applications", "customer-1002", json=FORM).status_code == 204
+    assert cases(copy, 1002) == ["officer-lin", "officer-lin"]  # foreign_worker did not reach the program
+    other = guarded("POST", "/applications", "customer-1002", json={**FORM, "customer_id": 1003})
+    assert other.status_code == 403
+    assert len(cases(copy, 1003)) == 1
+    twice = b'{"customer_id": 1002, "customer_id": 1003}'
+    headers = {"content-type": "application/json"}
+    assert guarded("POST", "/applications", "customer-1002", content=twice, headers=headers).status_code == 400
+
+
+def test_what_is_not_about_persons_is_as_it_was(guarded: Asked, plain: Asked) -> None:
+    for path, who in (("/branches", None), ("/docs", None), ("/openapi.json", None), ("/nothing", "lin")):
+        one, other = guarded.get(path, who), plain.get(path, who)
+        assert (one.status_code, one.headers.raw, one.content) == (other.status_code, other.headers.raw, other.content)
+    assert guarded.get("/applications").status_code == 401
+    assert guarded("PUT", "/applications", "lin").status_code == 405
+
+
+def test_an_export_of_many_waits_for_another_person_and_leaves_once(guarded: Asked, copy: Path) -> None:
+    with closing(sqlite3.connect(copy.parent / "bank" / "bank.db", isolation_level=None)) as database:
+        change = "UPDATE loan_case SET officer_id = 'officer-lin', status = 'open' WHERE customer_id < 1100"
+        database.execute(change)
+    held = guarded.get("/export", "lin")
+    assert held.status_code == 202
+    review = held.json()["review"]
+    quoting = {"guard-review": review}
+    assert guarded.get("/export", "lin", headers=quoting).status_code == 202  # nobody has approved it yet
+    guarded.module.guard.reviews.approve(review, DPO)
+    released = guarded.get("/export", "lin", headers=quoting)
+    assert released.status_code == 200
+    assert len(released.json()) > 20
+    again = guarded.get("/export", "lin", headers=quoting)
+    assert again.status_code == 403
+    assert again.json()["rules"] == ["GUARD-REVIEW"]
+
+
+def test_everything_is_in_the_register(guarded: Asked) -> None:
+    guarded.get("/applications/1002", "lin")
+    guarded.get("/applications/1002", "chen")
+    guarded("POST", "/applications", "customer-1002", json=FORM)
+    register = guarded.module.guard.register
+    entries = [(entry.kind, entry.statement.partition(" ")[0]) for entry in register.entries() if entry.statement]
+    assert entries == [
+        ("read", "SELECT"),
+        ("read", "GET"),
+        ("denied", "SELECT"),
+        ("intent", "POST"),
+        ("intent", "INSERT"),
+        ("done", "INSERT"),
+        ("done", "POST"),
+    ]
+
+
+def test_it_runs_under_uvicorn(guarded: Asked) -> None:
+    config = uvicorn.Config(guarded.module.app, port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/applications/1002", headers={"authorization": "Bearer lin"}, timeout=30
+        )
+        assert answer.json()["customer_id"] == 1002
+    finally:
+        server.should_exit = True
+        thread.join()
