@@ -109,7 +109,7 @@ def test_a_length_above_the_bound_is_refused_before_a_byte_is_read() -> None:
 
 @pytest.mark.parametrize("arrived", [0, 6, 8])
 def test_what_arrives_is_as_long_as_was_said(arrived: int) -> None:
-    said = media([JSON, (b"content-length", b"7")])
+    said = media([JSON, (b"content-length", b" 7\t")])
     said.check(7)
     with pytest.raises(Refused, match="content-length"):
         said.check(arrived)

@@ -11,6 +11,7 @@ from guard.catalogue import Source
 from guard.config import Limits
 from guard.errors import Misuse, Refused
 from guard.records import DictRecords, Records
+from guard_asgi import strict
 from guard_asgi.shapes import UNREADABLE, JsonRecords, Shape
 
 NAME = "bank:GET /applications/{customer_id}"
@@ -87,6 +88,29 @@ def test_the_very_bytes_come_out_when_all_is_declared_and_shown(body: str) -> No
     assert records.dropped == 0
     assert records.treat(None, reveal(records), {}) == body.encode()
     assert records.treat(range(records.count), reveal(records), {}) == body.encode()
+
+
+WHOLE = """{
+    "person": {"id": "p", "name": "n", "address": {"city": "c", "street": null}},
+    "guarantors": [{"id": "g", "name": null}, null],
+    "loans": [{"amount": 1, "overdue": [{"days": 1}]}, {"overdue": []}],
+    "tags": ["a", null],
+    "grid": [[1], [], null],
+    "extra": 1
+}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "entry"),
+    [
+        ('{"customer_id": 7,\t"full_name":"a:b"}', FLAT),
+        ('[{"customer_id":7},{"full_name":"x"}]', FLAT),
+        (WHOLE, NESTED),
+    ],
+)
+def test_a_body_that_is_wholly_declared_is_read_once(body: str, entry: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(strict, "careful")
+    assert read(body, entry).dropped == 0
 
 
 def test_numbers_and_escapes_keep_their_bytes_in_what_is_written_anew() -> None:
@@ -344,6 +368,7 @@ def entry(*fields: str) -> Source:
         (("/*/a",), "", "write pointers"),
         (('/a"b',), "", "no quotes"),
         (("/a\\b",), "", "no quotes"),
+        (("/a\tb",), "", "a.tb. cannot be read"),
         (("/a",), "items", "at a pointer"),
         (("/a",), "/items/*", "at one place"),
         (("/a",), "/~2", "at no pointer"),

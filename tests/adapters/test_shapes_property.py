@@ -71,7 +71,7 @@ NESTED_RECORD = some(
 def bodies(draw: st.DrawFn) -> tuple[str, Any, bytes]:
     kind = draw(st.sampled_from(sorted(SHAPES)))
     record = FLAT_RECORD if kind == "flat" else NESTED_RECORD
-    value = draw(record | st.lists(record, max_size=4) | st.none())
+    value = draw(st.lists(record, min_size=2, max_size=4) | record | st.lists(record, max_size=1) | st.none())
     if kind == "around":
         others = st.dictionaries(texts, anything, max_size=1)
         value = {**draw(others), "data": {**draw(others), "items": value}}
