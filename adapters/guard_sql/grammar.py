@@ -249,11 +249,17 @@ _KINDS: Final[Mapping[type[object], str]] = MappingProxyType(
 )
 """Nodes that are not let through, as a reader knows them."""
 
+_OPERATORS: Final[Mapping[type[object], str]] = MappingProxyType({exp.JSONExtract: "->", exp.JSONExtractScalar: "->>"})
+"""Functions that are written as an operator."""
 
-def check(tree: exp.Expr, dialect: Dialect, additions: int) -> frozenset[type[exp.Expr]]:
+_ASKED: Final = "nextval"
+"""What SQLAlchemy asks PostgreSQL for the key of a new row with, where it may not read one back from the INSERT."""
+
+
+def check(tree: exp.Expr, dialect: Dialect, additions: int, sql: str) -> frozenset[type[exp.Expr]]:
     """Refuses a tree with anything in it that is not listed; gives the types of its nodes.
 
-    `additions`: how many plus signs the text has.
+    `additions`: how many plus signs the text `sql` has.
 
     sqlglot drops a unary plus, which in SQLite takes a column's affinity away; a plus that is no addition
     is therefore refused.
@@ -271,7 +277,7 @@ def check(tree: exp.Expr, dialect: Dialect, additions: int) -> frozenset[type[ex
             kind = type(node)
             kinds.add(kind)
             added += kind is exp.Add
-            below += _children(node, kind, dialect)
+            below += _children(node, kind, dialect, sql)
             parents = _PARENTS.get(kind)
             if parents is not None and type(node.parent) not in parents:
                 raise sql_refused(f"{_called(kind)} is not built here yet.")
@@ -287,13 +293,13 @@ def check(tree: exp.Expr, dialect: Dialect, additions: int) -> frozenset[type[ex
     return frozenset(kinds)
 
 
-def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect) -> list[exp.Expr]:
+def _children(node: exp.Expr, kind: type[exp.Expr], dialect: Dialect, sql: str) -> list[exp.Expr]:
     """The parts of a node, each under an argument that its type may have."""
     allowed = NODES.get(kind)
     if allowed is None:
         allowed = next((table[kind] for table in _tables(dialect) if kind in table), None)
     if allowed is None:
-        raise _not_listed(node)
+        raise _not_listed(node, sql)
     children: list[exp.Expr] = []
     for key, value in node.args.items():
         if not value and (value is None or value == []):
@@ -315,13 +321,23 @@ def _tables(dialect: Dialect) -> tuple[Mapping[type[exp.Expr], frozenset[str]], 
     return (dialect.functions, dialect.aggregates, RANKING, EXTRA[dialect.name])
 
 
-def _not_listed(node: exp.Expr) -> Refused:
+def _not_listed(node: exp.Expr, sql: str) -> Refused:
     for kind, said in _KINDS.items():
         if isinstance(node, kind):
             return sql_refused(said)
     if isinstance(node, exp.Func):
-        return Refused.own("GUARD-SQL-FUNCTION", f"{type(node).sql_name().lower()} is not on the list.")
+        return Refused.own("GUARD-SQL-FUNCTION", f"{_written(node, sql)} is not on the list.")
     return sql_refused(f"{type(node).__name__} is not built yet.")
+
+
+def _written(node: exp.Func, sql: str) -> str:
+    """A function as the text calls it: sqlglot has a name of its own for many."""
+    start, end = node.meta.get("start"), node.meta.get("end")
+    if isinstance(start, int) and isinstance(end, int):
+        name = sql[start : end + 1]
+        if _PLAIN.fullmatch(name):
+            return name
+    return _OPERATORS.get(type(node), type(node).sql_name().lower())
 
 
 def _called(kind: type[exp.Expr]) -> str:
@@ -354,6 +370,8 @@ def _unnamed(node: exp.Expr, dialect: Dialect) -> None:
     name = node.this
     if not isinstance(name, str) or name.lower() not in dialect.unnamed or len(node.expressions) != 1:
         said = f"{name} is not on the list." if isinstance(name, str) and _PLAIN.fullmatch(name) else None
+        if said is not None and name.lower() == _ASKED:
+            said += " Give a new row its key yourself: a guarded connection reads none back from the database."
         raise Refused.own("GUARD-SQL-FUNCTION", said)
 
 

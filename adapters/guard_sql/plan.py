@@ -74,7 +74,7 @@ def plan(sql: str, site: Site, *, pyformat: bool = False) -> Plan:
     reading = read(sql, world, longest=site.statement, pyformat=pyformat)
     if reading.parameters.total > site.parameters:
         raise Refused.own("GUARD-SQL-PARAMETERS", f"It takes more than {site.parameters} parameters.")
-    kinds = check(reading.tree, world.dialect, reading.additions)
+    kinds = check(reading.tree, world.dialect, reading.additions, reading.sql)
     if isinstance(reading.tree, exp.Query):
         resolved = resolve(reading, world, kinds)
         sources = tuple(dict.fromkeys(use.table.source for use in resolved.uses))

@@ -66,6 +66,8 @@ class Reading:
     additions: int
     """How many plus signs the text has."""
     parameters: Parameters
+    sql: str
+    """The text itself, with its values: for words about it while it is planned, and kept by nothing."""
 
 
 _BUILT: Final = (
@@ -98,6 +100,7 @@ def read(sql: str, world: World, *, longest: int, pyformat: bool = False) -> Rea
         labels=_labels(sql, tokens),
         additions=[token.token_type for token in tokens].count(TokenType.PLUS),
         parameters=parameters,
+        sql=sql,
     )
 
 

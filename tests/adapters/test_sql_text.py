@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from sql_world import CUSTOMER, SITE, decision, plan
+from sql_world import CATALOGUE, CUSTOMER, SITE, decision, plan
 
 import guard_sql
 from guard.errors import Refused
@@ -138,3 +138,34 @@ def test_a_tokeniser_that_failed_is_not_used_again() -> None:
     with pytest.raises(Refused):
         text.tokenise("SELECT 'never closed", SQLITE)
     assert len(SQLITE.idle) == max(kept - 1, 0)
+
+
+CALLS = {
+    "sqlite": {
+        "strftime('%Y', birth)": "strftime",
+        "Abs(1)": "Abs",
+        "random()": "random",
+        "json_extract(full_name, '$')": "json_extract",
+        "date_trunc('day', 1)": "date_trunc",
+        "full_name ->> 'x'": "->>",
+        "current_date": "current_date",
+    },
+    "postgres": {
+        "now()": "now",
+        "date_trunc('day', 1)": "date_trunc",
+        "to_char(1, '9')": "to_char",
+        "regexp_replace(full_name, 'a', 'b')": "regexp_replace",
+        "array_agg(full_name)": "array_agg",
+    },
+}
+
+
+@pytest.mark.parametrize(("dialect", "call", "name"), [(d, c, n) for d, of in CALLS.items() for c, n in of.items()])
+def test_a_function_is_named_as_it_was_written(dialect: str, call: str, name: str) -> None:
+    postgres = guard_sql.Site(catalogue=CATALOGUE, holder="bank", schemas={"retail": "retail"}, dialect="postgres")
+    site = SITE if dialect == "sqlite" else postgres
+    for pyformat in (False, dialect == "postgres"):
+        given = call.replace("%", "%%") if pyformat else call
+        with pytest.raises(Refused) as caught:
+            guard_sql.plan(f"SELECT 'a', {given} FROM customer", site, pyformat=pyformat)
+        assert caught.value.detail == f"{name} is not on the list."

@@ -59,13 +59,13 @@ SELECT abs(customer_id) FROM customer
 GUARD-SQL-FUNCTION: abs is not on the list.
 
 SELECT json_extract(full_name, '$') FROM customer
-GUARD-SQL-FUNCTION: json_extract_scalar is not on the list.
+GUARD-SQL-FUNCTION: json_extract is not on the list.
 
 SELECT hex(full_name) FROM customer
 GUARD-SQL-FUNCTION: hex is not on the list.
 
 SELECT random()
-GUARD-SQL-FUNCTION: rand is not on the list.
+GUARD-SQL-FUNCTION: random is not on the list.
 
 SELECT current_date
 GUARD-SQL-FUNCTION: current_date is not on the list.
