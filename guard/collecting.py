@@ -15,12 +15,11 @@ from guard.attempt import Attempt
 from guard.effects import Append, Decide, Effect
 from guard.errors import Refused
 from guard.missing import missing
-from guard.model import NEVER, Decision, Outcome, Reason, Remedy, Write
+from guard.model import Decision, Outcome, Reason, Remedy, Write
 from guard.obligations import approval, needed
 from guard.reading import permitted
 from guard.records import Plan, Records, Shown
 from guard.register.entry import Draft
-from guard.releasing import rules_of_records
 from guard.standing import Standing
 
 
@@ -54,13 +53,13 @@ def collecting(attempt: Attempt, plan: Plan, records: Records, outcome: Callable
     attempt.decision = decision
     permitted(attempt, decision)
     shown = _kept(attempt, plan, records, decision)
-    rows = decision.rows.get(plan.source, NEVER)
-    standing = Standing(attempt, plan, records)
+    terms = plan.terms(decision)
+    standing = Standing(attempt, plan, records, terms)
     if not all(standing.named) or not all(standing.about):
         raise Refused.own("GUARD-SUBJECT", "A record names nobody, or somebody else than the request is about.")
-    yield from standing.asked((rows,))
+    yield from standing.asked()
     every = range(records.count)
-    if standing.kept(rows) != list(every):
+    if standing.kept() != list(every):
         if attempt.facts.subject is not None:
             yield from missing(attempt, decision, attempt.facts.subject)
         raise attempt.refused((Reason(rule="GUARD-COLLECT"),))
@@ -74,7 +73,7 @@ def collecting(attempt: Attempt, plan: Plan, records: Records, outcome: Callable
         Outcome(
             operation=attempt.activity.operation,
             reduced="drop" in shown.values(),
-            rules=tuple(dict.fromkeys((*rules_of_records(decision, rows, ()), *_stripping(plan, decision)))),
+            rules=tuple(dict.fromkeys((*terms.rules, *_stripping(plan, decision)))),
             rows=records.count,
             entry=entry,
             dropped=records.dropped,

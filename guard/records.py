@@ -16,8 +16,9 @@ from guard.catalogue import Source
 from guard.context import subject_key
 from guard.errors import Misuse
 from guard.masks import apply
-from guard.model import Item
+from guard.model import Decision, Item
 from guard.pointers import Tree
+from guard.terms import Terms, terms
 
 Shown: TypeAlias = Literal["reveal", "mask", "drop"]
 """What becomes of a field in what is released."""
@@ -67,6 +68,9 @@ class Records(Protocol):
 
 Kind: TypeAlias = Literal["release", "collect"]
 
+_DECISIONS: Final = 64
+"""Decisions on one plan whose terms are kept (count)."""
+
 _ROLE: Final[Mapping[Kind, Literal["read", "write"]]] = {"release": "read", "collect": "write"}
 
 
@@ -75,17 +79,29 @@ class Plan(msgspec.Struct, frozen=True):
 
     source: str
     entry: Source
+    fields: frozenset[str]
     items: tuple[Item, ...]
     statement: str
     kind: Kind
     writes: str | None = None
+    _known: dict[int, tuple[Decision, Terms]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, source: str, entry: Source, fields: frozenset[str], kind: Kind) -> Plan:
         """The source, and one item for each of the fields."""
         role = _ROLE[kind]
         items = wire.ordered([entry.item(source, role), *(entry.field_item(source, one, role) for one in fields)])
-        return cls(source, entry, items, source.partition(":")[2], kind)
+        return cls(source, entry, fields, items, source.partition(":")[2], kind)
+
+    def terms(self, decision: Decision) -> Terms:
+        """The terms of a decision on it. Decisions are never changed and come again, so its terms are kept."""
+        known = self._known.get(id(decision))
+        if known is None:
+            known = decision, terms(decision, self.source, self.fields)
+            if len(self._known) >= _DECISIONS:
+                self._known.clear()
+            self._known[id(decision)] = known  # which keeps it alive, so that no other has its identity
+        return known[1]
 
 
 class Plans:

@@ -12,18 +12,18 @@ after the answer comes, as any, too late for this one release.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias
 
 from guard.attempt import Attempt
 from guard.effects import Append, Decide, Effect
-from guard.masks import MASKS
 from guard.missing import missing
-from guard.model import ALWAYS, NEVER, Condition, Decision, Outcome, Treatment, rules_of
-from guard.obligations import approval, needed
+from guard.model import ALWAYS, Decision, Outcome
+from guard.obligations import approval, approved, needed
 from guard.reading import permitted
 from guard.records import Plan, Records, Shown
 from guard.standing import Standing
+from guard.terms import Shows, Terms
 
 Answered: TypeAlias = Generator[Effect, Any, Any]
 """The road of a release; it returns what is released."""
@@ -34,24 +34,23 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     decision: Decision = yield Decide(attempt.activity)
     attempt.decision = decision
     permitted(attempt, decision)
-    treatments, rows = decision.reads.get(plan.source, {}), decision.rows.get(plan.source, NEVER)
-    standing = Standing(attempt, plan, records)
-    yield from standing.asked((rows, *(one for of in treatments.values() for one in (of.reveal, of.masked_if))))
-    kept = standing.kept(rows)
+    terms = plan.terms(decision)
+    standing = Standing(attempt, plan, records, terms)
+    yield from standing.asked()
+    kept = standing.kept()
     persons = standing.met(kept)
     need = needed(attempt, decision, len(persons), ended=True)
     if not persons and attempt.facts.subject is not None:
         yield from missing(attempt, decision, attempt.facts.subject)
-    review = yield from approval(attempt, need, len(persons))
+    review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))
     # Made before the entry, so that records which cannot leave anything out are refused before it says that they left.
-    made = treated(standing, records, treatments, kept)
+    made = _treated(standing, records, terms, kept)
     entry: int = yield Append(attempt.draft("read", subjects=persons or attempt.named, rows=len(kept), review=review))
-    of_present = [treatments.get(field) for field in sorted(records.present)]
     outcome(
         Outcome(
             operation=attempt.activity.operation,
-            reduced=rows != ALWAYS or any(one is None or one.reveal != ALWAYS for one in of_present),
-            rules=rules_of_records(decision, rows, of_present),
+            reduced=terms.reduced,
+            rules=terms.rules,
             rows=len(kept),
             entry=entry,
             dropped=records.dropped,
@@ -60,30 +59,22 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     return made
 
 
-def treated(standing: Standing, records: Records, treatments: Mapping[str, Treatment], kept: Sequence[int]) -> Any:
+def _treated(standing: Standing, records: Records, terms: Terms, kept: Sequence[int]) -> Any:
     """The records at these positions, each of their fields as it may be seen in each of them."""
     shown: dict[str, Shown | Sequence[Shown]] = {}
     masks: dict[str, str] = {}
-    for field in sorted(records.present & treatments.keys()):
-        one = treatments[field]
+    for one in terms.shows:
+        if one.revealed == ALWAYS:
+            shown[one.field] = "reveal"
+            continue
         of_kept = _shown(standing, one, kept)
-        if "mask" in of_kept and one.mask is not None:
-            masks[field] = one.mask
-        shown[field] = of_kept[0] if len(set(of_kept)) == 1 else of_kept
+        if "mask" in of_kept:
+            masks[one.field] = one.mask
+        shown[one.field] = of_kept[0] if len(set(of_kept)) == 1 else of_kept
     return records.treat(None if len(kept) == records.count else kept, shown, masks)
 
 
-def _shown(standing: Standing, treatment: Treatment, kept: Sequence[int]) -> list[Shown]:
-    """What becomes of a field in each record that is kept. Two layers' different masks are none (`CONFLICT`)."""
-    revealed = standing.of(treatment.reveal)
-    masked = standing.of(treatment.masked_if if treatment.mask in MASKS else NEVER)
+def _shown(standing: Standing, one: Shows, kept: Sequence[int]) -> list[Shown]:
+    """What becomes of a field in each record that is kept."""
+    revealed, masked = standing.of(one.revealed), standing.of(one.masked)
     return ["reveal" if revealed[place] else "mask" if masked[place] else "drop" for place in kept]
-
-
-def rules_of_records(decision: Decision, rows: Condition, treatments: Iterable[Treatment | None]) -> tuple[str, ...]:
-    """The rules behind the condition of the records and these treatments, and those of the obligations."""
-    found = set(rules_of(rows))
-    for one in treatments:
-        if one is not None and one.reveal != ALWAYS:
-            found |= {*one.rules, *rules_of(one.reveal), *rules_of(one.masked_if)}
-    return tuple(dict.fromkeys((*sorted(found), *(one.rule for one in decision.obligations if one.rule))))

@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from guard.attempt import Attempt
 from guard.comparison import fulfils
 from guard.effects import Effect, HoldsEach
 from guard.errors import Refused
 from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
 from guard.records import Plan, Records
+from guard.terms import Terms
 
 Persons: TypeAlias = Sequence[tuple[tuple[str, ...], ...]]
 Truths: TypeAlias = Sequence[bool]
@@ -27,11 +26,12 @@ Truths: TypeAlias = Sequence[bool]
 
 
 class Standing:
-    """The persons of some records, and for which records the conditions hold that were asked so far."""
+    """The persons of some records, and which records fulfil the terms of a decision."""
 
-    def __init__(self, attempt: Attempt, plan: Plan, records: Records) -> None:
+    def __init__(self, attempt: Attempt, plan: Plan, records: Records, terms: Terms) -> None:
         self._attempt: Final = attempt
         self._plan: Final = plan
+        self._terms: Final = terms
         self._records: Final = records
         self._persons: Final[Persons] = records.persons()
         self._every: Final = [tuple(key for keys in of for key in keys) for of in self._persons]
@@ -49,40 +49,38 @@ class Standing:
         subject = self._attempt.facts.subject
         return [subject is None or subject in persons for persons in self._every]
 
-    def kept(self, rows: Condition) -> list[int]:
-        """The positions of the records that may be met under this condition, which was asked."""
-        asked = zip(self.named, self.about, self.of(rows), strict=True)
-        return [place for place, fulfilled in enumerate(asked) if all(fulfilled)]
+    def kept(self) -> list[int]:
+        """The positions of the records that may be met; `asked` comes first."""
+        met = zip(self.named, self.about, self.of(self._terms.rows), strict=True)
+        return [place for place, fulfilled in enumerate(met) if all(fulfilled)]
 
     def met(self, kept: Iterable[int]) -> tuple[str, ...]:
         """The persons of the records at these positions, each once, sorted."""
         return tuple(sorted({key for place in kept for key in self._every[place]}))
 
-    def asked(self, conditions: Iterable[Condition]) -> Generator[Effect, Any, None]:
-        """Finds out for which records they hold: `of` tells it afterwards."""
-        new = [leaf for leaf in dict.fromkeys(_leaves(conditions)) if leaf not in self._known]
-        for leaf in new:
-            if isinstance(leaf, FactCondition):
-                self._known[leaf] = self._fact(leaf)
-        between = tuple(leaf for leaf in new if not isinstance(leaf, FactCondition))
+    def asked(self) -> Generator[Effect, Any, None]:
+        """Finds out which records fulfil the conditions of the terms."""
+        terms = self._terms
+        for fact in terms.facts:
+            self._known[fact] = self._fact(fact)
         persons = self.met(range(len(self._every)))
-        holding: Sequence[set[str]] = [set() for _ in between]
-        if between and persons:
-            holding = yield HoldsEach(self._plan.source, between, persons, self._attempt.facts)
-        for leaf, holders in zip(between, holding, strict=True):
-            of = self._every if isinstance(leaf, GrantCondition) else [of_record[0] for of_record in self._persons]
+        holding: Sequence[set[str]] = [set() for _ in terms.between]
+        if terms.between and persons:
+            holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
+        first = [of_record[0] for of_record in self._persons]
+        for leaf, holders in zip(terms.between, holding, strict=True):
+            of = self._every if isinstance(leaf, GrantCondition) else first
             self._known[leaf] = [bool(keys) and holders.issuperset(keys) for keys in of]
 
     def of(self, condition: Condition) -> Truths:
-        """For which records a condition holds whose leaves were asked."""
-        known = self._known.get(_plain(condition))
+        """For which records a condition of the terms holds."""
+        known = self._known.get(condition)
         if known is None:
             if not isinstance(condition, AllCondition | AnyCondition):
                 raise KeyError(condition)
             join = all if isinstance(condition, AllCondition) else any
             parts = [self.of(part) for part in condition.conditions]
-            known = [join(part[place] for part in parts) for place in range(len(self._every))]
-            self._known[condition] = known
+            known = self._known[condition] = [join(part[place] for part in parts) for place in range(len(self._every))]
         return known
 
     def _fact(self, leaf: FactCondition) -> Truths:
@@ -91,18 +89,3 @@ class Standing:
             raise Refused.own("GUARD-DECISION-NAME", f"The fact {leaf.name} is not in the catalogue.")
         of_type, today = self._plan.entry.fields[field].type, self._attempt.facts.date
         return [fulfils(leaf, one, of_type, today) for one in self._records.values(field)]
-
-
-def _leaves(conditions: Iterable[Condition]) -> Generator[Condition, None, None]:
-    for one in conditions:
-        if isinstance(one, AllCondition | AnyCondition):
-            yield from _leaves(one.conditions)
-        else:
-            yield _plain(one)
-
-
-def _plain(condition: Condition) -> Condition:
-    """Without its rule: two rules may ask the same."""
-    if isinstance(condition, AllCondition | AnyCondition):
-        return condition
-    return msgspec.structs.replace(condition, rule="")

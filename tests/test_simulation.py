@@ -100,7 +100,9 @@ WRITE = """    state.rows, after = yield from _image(
 
 RECORDS_DECIDE = "    decision: Decision = yield Decide(attempt.activity)\n"
 STALE = "    decision = replace(decision, rows={plan.source: ALWAYS})\n"
-RECORDS_REVIEWED = "    review = yield from approval(attempt, need, len(persons))\n"
+RECORDS_REVIEWED = (
+    "    review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))\n"
+)
 RECORDS_ENTRY = (
     '    entry: int = yield Append(attempt.draft("read", subjects=persons or attempt.named, rows=len(kept),'
     " review=review))\n"
@@ -108,7 +110,7 @@ RECORDS_ENTRY = (
 COLLECTED_ENTRY = (
     '    entry: int = yield Append(attempt.draft("intent", subjects=subjects, rows=records.count, review=review))\n'
 )
-COLLECTED_ROWS = "    rows = decision.rows.get(plan.source, NEVER)\n"
+COLLECTED_TERMS = "    terms = plan.terms(decision)\n"
 
 
 def _reading(*changes: tuple[str, str]) -> Roads:
@@ -178,7 +180,7 @@ MUTANTS: dict[str, tuple[Callable[[], Roads], tuple[str, str], str]] = {
         "a record handed out before its durable entry",
     ),
     "records taken in whoever withdrew": (
-        lambda: Roads(collecting=mutant(collecting, (COLLECTED_ROWS, "    rows = ALWAYS\n")).collecting),
+        lambda: Roads(collecting=mutant(collecting, (COLLECTED_TERMS, STALE + COLLECTED_TERMS)).collecting),
         ("collect", "withdrawal"),
         "a withdrawn person's record",
     ),

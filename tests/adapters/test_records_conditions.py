@@ -71,8 +71,8 @@ def kept(database: Database, source: str, rows: list[Record], condition: Conditi
     entry = CATALOGUE.sources[source]
     records = DictRecords(source, entry, rows)
     plan = Plan.of(source, entry, records.present, "release")
-    standing = Standing(attempt(plan, now), plan, records)
-    road = standing.asked([condition])
+    standing = Standing(attempt(plan, now), plan, records, plan.terms(world.decision(source, condition)))
+    road = standing.asked()
     answer: Any = None
     count = 0
     try:
@@ -82,7 +82,7 @@ def kept(database: Database, source: str, rows: list[Record], condition: Conditi
             answer, count = answered(database, effect), count + 1
     except StopIteration:
         assert count <= 1, "all is asked at once"
-    return standing.kept(condition)
+    return standing.kept()
 
 
 def canonical(row: Record) -> bool:
