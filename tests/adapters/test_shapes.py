@@ -11,7 +11,7 @@ from guard.catalogue import Source
 from guard.config import Limits
 from guard.errors import Misuse, Refused
 from guard.records import DictRecords, Records
-from guard_asgi import strict
+from guard_asgi import shapes, strict
 from guard_asgi.shapes import UNREADABLE, JsonRecords, Shape
 
 NAME = "bank:GET /applications/{customer_id}"
@@ -216,6 +216,15 @@ def test_records_may_be_treated_twice() -> None:
     assert records.treat([1], {"/full_name": "reveal"}, {}) == '[{"full_name":"钱二"}]'.encode()
     assert records.persons() == [(("1",), ()), (("2",), ()), (("3",), ())]
     assert records.treat(None, reveal(records), {}) == THREE.encode()
+
+
+def test_compiled_treatments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "TREATMENTS", 4)
+    shape = Shape(NAME, FLAT)
+    for number in range(20):
+        shown: dict[str, Any] = {"/full_name": "reveal", f"/{number}": "reveal"}
+        assert shape.read(b'{"full_name":"x","customer_id":7}').treat(None, shown, {}) == b'{"full_name":"x"}'
+        assert len(shape._treatments) <= 4
 
 
 def test_what_stands_around_the_records_is_dropped_except_the_way_to_them() -> None:
