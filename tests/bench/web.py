@@ -9,13 +9,15 @@ medians of wall time in microseconds, called directly as a server does and throu
 
 `nothing` is the application alone, `pass-through` a pure ASGI middleware that hands everything on, `BaseHTTP` an empty
 BaseHTTPMiddleware. `guarded` has a remembered decision of the shipped floor for a person who asks for the own data;
-its register takes entries and keeps none, so it is net of the register; `+register` keeps them on disk. `fastapi-opa`
-asks a real OPA server, whose policy allows everything.
+its register takes entries and keeps none, so it is net of the register; `+register` keeps them on disk. `+ledger` is a
+loan officer, for whom cases and consents are asked of the database; net of the register, too. `fastapi-opa` asks a
+real OPA server, whose policy allows everything.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import random
@@ -49,8 +51,16 @@ from guard_asgi import GuardMiddleware
 CATALOGUE = """
 version: "1"
 sources:
+  "bank:retail.loan_case":
+    subjects: {holder: customer_id}
+    fields:
+      customer_id: {category: pseudonym, type: integer}
+      officer_id: {category: account_meta}
+      status: {category: account_meta}
   "bank:GET /people/{customer_id}":
     subjects: {holder: /customer_id}
+    relations:
+      assigned_case: {source: "bank:retail.loan_case", subject: customer_id, actor: officer_id, where: {status: open}}
     fields:
       /customer_id: {category: pseudonym, type: integer}
       /full_name: {category: identity}
@@ -73,7 +83,9 @@ routes:
     source: "bank:GET /people/{customer_id}"
     recipient: subject
 """
+OF_OFFICER = ROUTES.replace("own_record_access", "loan_underwriting").replace("recipient: subject", "recipient: staff")
 SELF = Actor(id="1001")
+OFFICER = Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3")
 SIZES = {"1 KB": "/people/1001", "100 KB": "/people"}
 Call = Callable[[], Awaitable[object]]
 
@@ -137,14 +149,17 @@ class Unkept:
     """A register that takes every entry and keeps none."""
 
     def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._kept = guard.register.append
+        self._register: Any = guard.register
+        self._kept = self._register.append, self._register.append_soon
 
     def __enter__(self) -> None:
-        self._guard.register.append = lambda _: 0  # type: ignore[method-assign]  # measured without it
+        async def append_soon(_: object) -> int:
+            return 0
+
+        self._register.append, self._register.append_soon = (lambda _: 0), append_soon
 
     def __exit__(self, *_: object) -> None:
-        self._guard.register.append = self._kept  # type: ignore[method-assign]  # as it was
+        self._register.append, self._register.append_soon = self._kept
 
 
 @contextlib.contextmanager
@@ -178,11 +193,14 @@ def _wait(url: str) -> None:
 
 
 def opened(folder: Path) -> Guard:
-    """A guard with the shipped floor."""
+    """A guard with the shipped floor, and the example bank's cases and consents."""
     config = bank.build(folder)
     (folder / "catalogue.yaml").write_text(CATALOGUE, "utf-8")
     (folder / "routes.yaml").write_text(ROUTES, "utf-8")
-    return Guard.load(config)
+    (folder / "of_officer.yaml").write_text(OF_OFFICER, "utf-8")
+    guard = Guard.load(config)
+    guard.consents.record_many([one for one in bank.consents() if one.subject == str(person()["customer_id"])])
+    return guard
 
 
 def direct(app: Any, path: str) -> Call:
@@ -296,12 +314,20 @@ async def _agree(ways: dict[str, Call], path: str) -> None:
     for name, ask in ways.items():
         got = json.loads(await ask())  # type: ignore[arg-type]  # bytes
         shown = whole
+        if name == "+ledger":
+            if not got or any("internal_note" in one or "full_name" not in one for one in _list(got)):
+                raise SystemExit(f"{name} answers something else: {str(got)[:300]}")
+            continue
         if name in {"guarded", "+register"}:
             hidden = {"internal_note", "row_version"}
             some = [{key: value for key, value in one.items() if key not in hidden} for one in _list(whole)]
             shown = some if isinstance(whole, list) else some[0]
         if got != shown:
             raise SystemExit(f"{name} answers something else: {str(got)[:300]}")
+
+
+def _always(actor: Actor, _: object) -> Actor:
+    return actor
 
 
 def _list(value: Any) -> list[Any]:
@@ -318,10 +344,11 @@ async def main(rounds: int = 100) -> None:
         apps = {"nothing": application(), "pass-through": application(), "BaseHTTP": application()}
         apps["pass-through"].add_middleware(PassThrough)
         apps["BaseHTTP"].add_middleware(Empty)
-        for name in ("guarded", "+register"):
+        for name in ("guarded", "+ledger", "+register"):
             apps[name] = application()
-            routes = folder / "routes.yaml"
-            apps[name].add_middleware(GuardMiddleware, guard=guard, identify=lambda _: SELF, routes=routes)
+            actor, file = (OFFICER, "of_officer.yaml") if name == "+ledger" else (SELF, "routes.yaml")
+            identify = functools.partial(_always, actor)
+            apps[name].add_middleware(GuardMiddleware, guard=guard, identify=identify, routes=folder / file)
         if url is not None:
             apps["fastapi-opa"] = application()
             apps["fastapi-opa"].add_middleware(OPAMiddleware, config=OPAConfig(Anybody(), url))
