@@ -183,6 +183,30 @@ def test_what_no_statement_can_reach_deserves_a_look(script, at, word, folder):
     assert not check(folder / "guard.yaml").errors
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "script", "at", "word"),
+    [
+        ("    key: loan_id\n", "", "", "bank:retail.loan:", "names its rows by loan_id may be refused (GUARD-WRITE) — add key: loan_id"),
+        ("key: loan_id", "key: principal", "", "key: principal", "the primary key of loan is loan_id — write key: loan_id"),
+        ("key: loan_id", "key: [loan_id, status]", "", "key: [loan_id", "write key: loan_id"),
+        ("key: case_id", "key: case_id", "CREATE TABLE c AS SELECT * FROM loan_case; DROP TABLE loan_case; ALTER TABLE c RENAME TO loan_case", "key: case_id", "is none — remove it"),
+    ],
+    ids=["missing", "another column", "more columns", "no key in the database"],
+)  # fmt: skip
+def test_a_key_that_is_not_the_tables_deserves_a_look(old, new, script, at, word, folder):
+    change(folder, script)
+    file = folder / "catalogue.yaml"
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), "utf-8")
+    expect(folder, file, line_of(file, at), word, "warnings")
+
+
+def test_a_key_that_is_the_subject_needs_no_saying(folder):
+    assert "key: customer_id" not in (folder / "catalogue.yaml").read_text("utf-8")
+    assert check(folder / "guard.yaml").warnings == ()
+
+
 def test_no_value_of_the_database_is_part_of_a_problem(folder):
     change(
         folder,

@@ -120,6 +120,16 @@ def test_what_no_statement_can_reach_deserves_a_look(texts, at, word, folder, po
     assert not check(folder / "guard.yaml").errors
 
 
+def test_a_key_that_is_not_the_tables_deserves_a_look(folder, postgres_url):
+    file = folder / "catalogue.yaml"
+    change(
+        postgres_url, "ALTER TABLE loan DROP CONSTRAINT loan_pkey", "ALTER TABLE loan ADD PRIMARY KEY (status, loan_id)"
+    )
+    expect(folder, file, line_of(file, "key: loan_id"), "write key: [status, loan_id]", "warnings")
+    file.write_text(file.read_text("utf-8").replace("    key: loan_id\n", ""), "utf-8")
+    expect(folder, file, line_of(file, "bank:retail.loan:"), "add key: [status, loan_id]", "warnings")
+
+
 def test_a_text_under_a_collation_that_takes_different_texts_for_equal_is_no_text():
     live = Postgres.__new__(Postgres)
     assert live.holds("text", "text")

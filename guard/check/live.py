@@ -12,13 +12,17 @@ SAMPLE: Final = 100
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table or view: `columns` maps each to its declared type, `leading` are first columns of an index."""
+    """A table or view: `columns` maps each to its declared type, `leading` are first columns of an index.
+
+    `key` is its primary key, in order; empty if it has none.
+    """
 
     schema: str
     name: str
     kind: str
     columns: Mapping[str, str]
     leading: frozenset[str]
+    key: tuple[str, ...]
 
 
 class Live(Protocol):

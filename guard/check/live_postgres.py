@@ -46,6 +46,11 @@ _LEADING: Final = """\
 SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
  WHERE i.indrelid = %s AND i.indisvalid AND i.indpred IS NULL"""
 
+_KEY: Final = """\
+SELECT a.attname::text FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+ WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.place"""
+
 _TRIGGERS: Final = """\
 SELECT t.tgname::text, c.relname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -109,6 +114,7 @@ class Postgres:
                 kind=_KINDS[kind],
                 columns={one: of + LOOSE if loose else of for one, of, loose in columns},
                 leading=frozenset(one for (one,) in self._ask(_LEADING, oid)),
+                key=tuple(one for (one,) in self._ask(_KEY, oid)),
             )
 
     def holds(self, declared: str, kind: str) -> bool:

@@ -59,6 +59,7 @@ class Sqlite:
                 kind="virtual table" if virtual else kind,
                 columns={row[1]: str(row[2]) for row in info},
                 leading=frozenset(self._leading(name)) | {row[1] for row in info if row[5] == 1},
+                key=tuple(row[1] for row in sorted(info, key=lambda one: one[5]) if row[5]),
             )
 
     def _leading(self, table: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ each changes what a statement reads without changing the statement. `live` is th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -133,18 +133,27 @@ def _compare(loaded: Loaded, live: Live, found: Findings) -> None:
             remedy = nearest(match["table"], known, "make the table, or remove the source")
             message = f"the database has no table {match['table']}"
             found.errors.append(loaded.catalogue_document.problem((kind, name), message, remedy))
-        elif table.kind != "table":
-            message = f"{table.name} is a {table.kind} in the database, not a table"
-            remedy = "catalogue the tables behind it: what a view reads can change under its name"
-            found.errors.append(loaded.catalogue_document.problem((kind, name), message, remedy))
         else:
-            _columns(loaded, (kind, name), entry, table, live, found)
-            _contents(loaded, (kind, name), entry, table, live, found)
-            _indexes(loaded, name, table, live, found)
+            _table(loaded, (kind, name), entry, table, live, found)
     _ledger(loaded, live, found)
     _beside(loaded, tables, catalogued, live, found)
     for message, remedy in live.uneasy():
         found.warnings.append(loaded.document.problem(("database", "url"), message, remedy))
+
+
+def _table(
+    loaded: Loaded, place: tuple[str, str], entry: Source | Public, table: Table, live: Live, found: Findings
+) -> None:
+    if table.kind != "table":
+        message = f"{table.name} is a {table.kind} in the database, not a table"
+        remedy = "catalogue the tables behind it: what a view reads can change under its name"
+        found.errors.append(loaded.catalogue_document.problem(place, message, remedy))
+        return
+    _columns(loaded, place, entry, table, live, found)
+    _contents(loaded, place, entry, table, live, found)
+    _indexes(loaded, place[1], table, live, found)
+    if isinstance(entry, Source):
+        _key(loaded, place, entry, table, live, found)
 
 
 def _columns(
@@ -199,6 +208,26 @@ def _indexes(loaded: Loaded, name: str, table: Table, live: Live, found: Finding
             remedy = f"CREATE INDEX … ON {table.name} ({subject}, {actor})"
             place = ("sources", name) if name in loaded.catalogue.sources else ("public", name)
             found.warnings.append(loaded.catalogue_document.problem(place, message, remedy))
+
+
+def _key(loaded: Loaded, place: tuple[str, str], entry: Source, table: Table, live: Live, found: Findings) -> None:
+    """By its key, beside its subjects, a write may leave a row out that is hidden from the actor; by nothing else."""
+    spelt = {live.same(name): name for name in entry.fields}
+    key = [spelt.get(live.same(column), column) for column in table.key]
+    declared = {live.same(column) for column in entry.key}
+    subjects = {one.column for one in entry.subjects.values()}
+    if declared and declared != {live.same(column) for column in key}:
+        message = f"key is {', '.join(entry.key)}, and the primary key of {table.name} is {', '.join(key) or 'none'}"
+        remedy = f"write key: {_written(key)}" if key else "remove it: what is no key tells of hidden rows"
+        found.warnings.append(loaded.catalogue_document.problem((*place, "key"), message, remedy))
+    elif not declared and set(key) <= entry.fields.keys() and not set(key) <= subjects:
+        message = f"{place[1]} has no key: a write that names its rows by {', '.join(key)} may be refused (GUARD-WRITE)"
+        found.warnings.append(loaded.catalogue_document.problem(place, message, f"add key: {_written(key)}"))
+
+
+def _written(key: Sequence[str]) -> str:
+    """A key as the catalogue has it."""
+    return key[0] if len(key) == 1 else f"[{', '.join(key)}]"
 
 
 def _ledger(loaded: Loaded, live: Live, found: Findings) -> None:
