@@ -82,7 +82,10 @@ class AsyncWritable(AsyncDatabase, AsyncScope, Protocol):
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What performs the effects that are not of the database: the policies, the register, the ledger, the reviews."""
+    """What performs the effects that are not of the database: the policies, the register, the ledger, the reviews.
+
+    `known` gives the decision that is remembered, None if none is; `soon` is `append`, awaited.
+    """
 
     decide: Callable[[Activity], Decision]
     append: Callable[[Draft], int]
@@ -90,6 +93,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: Callable[[int, tuple[str, ...]], frozenset[str]]
     hold: Callable[[enforce.Request], str]
     claim: Callable[[enforce.Claim], int | None]
+    known: Callable[[Activity], Decision | None] = lambda _: None
+    soon: Callable[[Draft], Awaitable[int]] | None = None
 
 
 _Served: TypeAlias = (
@@ -234,7 +239,11 @@ class Answers(Protocol):
         ...
 
 
-def follow(road: Generator[enforce.Effect, Any, V], services: Services, answers: Answers) -> V:
+Following: TypeAlias = Generator[enforce.Effect, Any, V]
+"""A road of records; what it returns."""
+
+
+def follow(road: Following[V], services: Services, answers: Answers) -> V:
     """Walks the road of records to its end; what it returns."""
     answer: object = None
     refusal: Refused | None = None
@@ -331,3 +340,30 @@ async def carry_out_async(road: enforce.Writing, effects: AsyncEffects) -> int:
             with suppress(Refused):
                 await _scope(effects.scope).settle(keep=False)
     return walk.written
+
+
+async def follow_async(road: Following[V], services: Services, answers: Answers, offload: Offload = inline) -> V:
+    """`follow`, awaited: what is remembered is answered here, the register is awaited, all else is offloaded."""
+    answer: object = None
+    refusal: Refused | None = None
+    while True:
+        try:
+            effect = road.send(answer) if refusal is None else road.throw(refusal)
+        except StopIteration as end:
+            result: V = end.value
+            return result
+        answer = refusal = None
+        try:
+            answer = await _answered_soon(effect, services, answers, offload)
+        except Refused as refused:
+            refusal = refused
+
+
+async def _answered_soon(effect: enforce.Effect, services: Services, answers: Answers, offload: Offload) -> object:
+    if isinstance(effect, enforce.Decide):
+        known = services.known(effect.activity)
+        if known is not None:
+            return known
+    elif isinstance(effect, enforce.Append) and services.soon is not None:
+        return await services.soon(effect.draft)
+    return await offload(partial(_answered, effect, services, answers))

@@ -419,6 +419,23 @@ class Guard:
         attempt, services = self._records_attempt(acting, plan, text, parameters, method)
         return drive.follow(enforce.release(attempt, plan, records, self._into(acting)), services, self._answers)
 
+    async def release_async(
+        self,
+        acting: context.Acting,
+        source: str,
+        records: Records,
+        *,
+        text: str,
+        parameters: object,
+        offload: drive.Offload = drive.inline,
+        method: str = "http",
+    ) -> Any:
+        """`release`, awaited. `offload` runs what waits for policies and ledger."""
+        plan = self._plans.of(source, self._source(source), records.present, "release")
+        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
+        road = enforce.release(attempt, plan, records, self._into(acting))
+        return await drive.follow_async(road, services, self._answers, offload)
+
     def collect(
         self,
         acting: context.Acting,
@@ -437,6 +454,23 @@ class Guard:
         plan = self._plans.of(source, self._source(source), records.present, "collect")
         attempt, services = self._records_attempt(acting, plan, text, parameters, method)
         return drive.follow(enforce.collect(attempt, plan, records, self._into(acting)), services, self._answers)
+
+    async def collect_async(
+        self,
+        acting: context.Acting,
+        source: str,
+        records: Records,
+        *,
+        text: str,
+        parameters: object,
+        offload: drive.Offload = drive.inline,
+        method: str = "http",
+    ) -> enforce.Collected:
+        """`collect`, awaited. `offload` runs what waits for policies and ledger."""
+        plan = self._plans.of(source, self._source(source), records.present, "collect")
+        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
+        road = enforce.collect(attempt, plan, records, self._into(acting))
+        return await drive.follow_async(road, services, self._answers, offload)
 
     def collected(self, collected: enforce.Collected, *, done: bool) -> None:
         """Registers what became of records that were taken in: kept, or surely not kept. Only the first call counts.
@@ -500,6 +534,7 @@ class Guard:
             withdrawn=self._ledger.withdrawn_since,
             hold=self._reviews.hold,
             claim=self._reviews.claim,
+            known=release.decider.known,
         )
         return attempt, services
 

@@ -18,7 +18,7 @@ from guard.facade import Guard
 from guard.model import Actor, Declared
 from guard_asgi import incoming, problem
 from guard_asgi.incoming import Receive
-from guard_asgi.outgoing import Answer, Served
+from guard_asgi.outgoing import INLINE, Answer, Served
 from guard_asgi.problem import Send
 from guard_asgi.routers import Scope
 from guard_asgi.shapes import JsonRecords
@@ -31,9 +31,6 @@ Identify: TypeAlias = Callable[[Scope], Actor | Awaitable[Actor | None] | None]
 
 EXTENSIONS: Final = frozenset({"tls"})
 """Extensions of ASGI that a guarded program may see; by the others an answer goes past the guard."""
-
-_INLINE: Final = 65_536
-"""Bytes of a body that are read here; more are read in a thread."""
 
 
 async def serve(
@@ -128,7 +125,7 @@ class _Request:
         return actor
 
     async def _read(self, way: Way, body: bytes) -> JsonRecords:
-        if len(body) <= _INLINE:
+        if len(body) <= INLINE:
             return way.shape.read(body)
         return await run_sync(way.shape.read, body)
 
@@ -161,7 +158,7 @@ class _Request:
         if way is None or records is None:
             return incoming.unexpected(self.receive)
         if way.operation == acting.operation:
-            self.collected = await run_sync(self._collect, acting, way, body, records)
+            self.collected = await self._collect(acting, way, body, records)
         else:
             own = self.guard.acting(
                 acting.actor,
@@ -174,13 +171,15 @@ class _Request:
                 separate=True,
             )
             with own:
-                self.collected = await run_sync(self._collect, own, way, body, records)
+                self.collected = await self._collect(own, way, body, records)
             acting.outcomes += own.outcomes
         return incoming.hand_on(self.scope, self.receive, body, self.collected.records)
 
-    def _collect(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Collected:
-        """Runs in a thread: it may wait for the ledger's database and for the register's disk."""
-        return self.guard.collect(acting, way.source, records, text=self.text, parameters=_digest(body))
+    async def _collect(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Collected:
+        said: dict[str, Any] = {"text": self.text, "parameters": _digest(body)}
+        if len(body) <= INLINE:
+            return await self.guard.collect_async(acting, way.source, records, **said, offload=run_sync)
+        return await run_sync(partial(self.guard.collect, acting, way.source, records, **said))
 
     # --- The program ---
 

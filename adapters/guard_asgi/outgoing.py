@@ -40,6 +40,10 @@ UNTOLD: Final = frozenset({401, 407, 429})
 """Errors of which the person asked about is no part: they are told before anybody is looked up."""
 
 
+INLINE: Final = 65_536
+"""Bytes of a body that are worked on where the event loop runs; more are in a thread."""
+
+
 class Nothing:
     """No records: an answer that has none is decided as any other, since that somebody is not there tells too."""
 
@@ -214,7 +218,7 @@ class Answer:
         return records if records.count and not records.dropped else None
 
     async def _released(self, make: Callable[[], Records | None] | None) -> bytes:
-        """What may go of these records; decided, looked at and registered in one visit to a thread."""
+        """What may go of these records, decided and registered."""
         way = self._served.rule.response
         if make is None or way is None:
             return b""
@@ -232,7 +236,10 @@ class Answer:
                 separate=True,
             )
         with own as of_answer:
-            goes: bytes = await run_sync(_release, served, of_answer, way.source, make)
+            if self._size <= INLINE:
+                goes = await _released_here(served, of_answer, way.source, make)
+            else:
+                goes = await run_sync(_released_there, served, of_answer, way.source, make)
         if of_answer is not acting:
             acting.outcomes += of_answer.outcomes
         return goes
@@ -272,8 +279,19 @@ _BESIDE: Final = frozenset(
 )
 
 
-def _release(served: Served, acting: Acting, source: str, make: Callable[[], Records | None]) -> bytes:
-    """Runs in a thread: it may wait for the ledger's database and for the register's disk."""
+async def _released_here(served: Served, acting: Acting, source: str, make: Callable[[], Records | None]) -> bytes:
+    """On the event loop, but for what waits."""
+    records = make()
+    if records is None:
+        return b""
+    goes: bytes = await served.guard.release_async(
+        acting, source, records, text=served.text, parameters=served.parameters, offload=run_sync
+    )
+    return goes
+
+
+def _released_there(served: Served, acting: Acting, source: str, make: Callable[[], Records | None]) -> bytes:
+    """In a thread, all of it in one visit: a large body takes its time too."""
     records = make()
     if records is None:
         return b""

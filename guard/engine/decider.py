@@ -61,9 +61,7 @@ class Decider:
         places: list[tuple[int, bytes]] = []
         for activity in activities:
             body = _without_id(activity)
-            hasher = self._base.copy()
-            hasher.update(body)
-            key = hasher.digest()
+            key = self._key(body)
             known = self._cache.get(key)
             if known is None:
                 misses[key] = body
@@ -78,6 +76,18 @@ class Decider:
             for place, key in places:
                 decisions[place] = msgspec.structs.replace(fresh[key], id=activities[place].id)
         return tuple(decisions)  # type: ignore[arg-type]  # every place was filled
+
+    def known(self, activity: Activity) -> Decision | None:
+        """The decision that is remembered; None where the engine would have to be asked."""
+        decision = self._cache.get(self._key(_without_id(activity)))
+        if decision is None or decision.id == activity.id:
+            return decision
+        return msgspec.structs.replace(decision, id=activity.id)
+
+    def _key(self, body: bytes) -> bytes:
+        hasher = self._base.copy()
+        hasher.update(body)
+        return hasher.digest()
 
     def _ask(self, bodies: Sequence[bytes]) -> list[Decision]:
         asked = [_activity(number, body) for number, body in enumerate(bodies)]
