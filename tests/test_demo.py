@@ -4,11 +4,14 @@ policy, a consent or a case does."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -408,7 +411,7 @@ def test_a_change_that_is_not_found_ends_the_tour(both: Both, monkeypatch: pytes
 
 def demo(*options: str, folder: Path, columns: int = 80) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "guard.cli", "demo", "--once", *options]
-    environment = {"PATH": "/usr/bin:/bin", "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -423,6 +426,21 @@ def test_the_command_prints_one_object_a_line(tmp_path: Path) -> None:
         assert step["sql"] is None or set(step["sql"]) == {"before", "after"}
         assert all(rule in step["detail"]["clauses"] for rule in step["rules"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_takes_a_database_and_an_opa_server(
+    tmp_path: Path, both: Both, serve: Serve, postgres_urls: Callable[[], str]
+) -> None:
+    """Twice on the same database: what the demo made there it may make again."""
+    engine = served(both.bank, serve).engine
+    assert engine.kind == "server"
+    url = postgres_urls()
+    options = ("--json", "--opa", engine.url, "--opa-token-file", str(engine.token_file), "--database", url)
+    for _ in range(2):
+        done = demo(*options, folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        steps = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {step["step"]: (step["outcome"], tuple(step["rules"])) for step in steps} == EXPECTED
 
 
 def test_people_read_title_who_statement_outcome_and_rules_in_this_order(tmp_path: Path) -> None:
@@ -451,6 +469,22 @@ def test_the_demo_keeps_both_holders_in_an_empty_folder_if_asked(tmp_path: Path)
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["agency", "bank"]
     with Guard.load(tmp_path / "kept" / "bank" / "guard.yaml") as guard:
         assert guard.register.verify().ok
+
+
+def test_the_bank_is_served_until_it_is_interrupted(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "guard.cli", "demo", "--json", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            steps = [json.loads(running.stdout.readline())["step"] for _ in STEPS]
+            address = next(word for line in running.stderr for word in line.split() if word.startswith("http"))
+            with urllib.request.urlopen(f"{address}bank/branches", timeout=30) as answer:
+                assert len(json.load(answer)) == 3
+        finally:
+            running.send_signal(signal.SIGINT)
+        assert running.wait(30) == 0
+    assert steps == list(STEPS)
 
 
 def test_the_demo_touches_no_folder_that_holds_something(tmp_path: Path) -> None:
