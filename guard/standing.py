@@ -1,10 +1,10 @@
 """Which records fulfil a condition: answered for all of their persons at once.
 
-A condition is a tree. Its leaves between actor, person and ledger (grant, relation, self) are asked of the database,
-each once for all persons and all in one snapshot (`guard.effects.HoldsEach`): they have that one implementation. A
-leaf about a fact compares what the record itself has (`guard.comparison`). What a leaf means for a record is what it
-means for a row: a grant is asked for every person of it, a relation and `self` for its first subject, the person whom
-it is about.
+A condition is a tree. Its leaves between person and ledger (grant, relation) are asked of the database, each once for
+all persons and all in one snapshot (`guard.effects.HoldsEach`): they have that one implementation. A leaf about a fact
+compares what the record itself has (`guard.comparison`), `self` the person's key with the actor's id, as texts. What a
+leaf means for a record is what it means for a row: a grant is asked for every person of it, a relation and `self` for
+its first subject, the person whom it is about.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Standing:
         if terms.between and persons:
             holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
         first = [of_record[0] for of_record in self._persons]
+        for own in terms.own:
+            self._known[own] = [bool(keys) and {self._attempt.facts.actor}.issuperset(keys) for keys in first]
         for leaf, holders in zip(terms.between, holding, strict=True):
             of = self._every if isinstance(leaf, GrantCondition) else first
             self._known[leaf] = [bool(keys) and holders.issuperset(keys) for keys in of]

@@ -15,6 +15,7 @@ from guard.model import (
     Condition,
     Decision,
     FactCondition,
+    SelfCondition,
     Treatment,
     rules_of,
 )
@@ -34,7 +35,9 @@ class Terms(msgspec.Struct, frozen=True):
 
     rows: Condition
     between: tuple[Condition, ...]
-    """The leaves of all conditions that are between actor, person and ledger."""
+    """The leaves of all conditions that are between person and ledger."""
+    own: tuple[SelfCondition, ...]
+    """The leaf that compares person and actor, if there is one."""
     facts: tuple[FactCondition, ...]
     """Those that compare what a record itself has."""
     shows: tuple[Shows, ...]
@@ -54,7 +57,8 @@ def terms(decision: Decision, source: str, fields: Iterable[str]) -> Terms:
     leaves = tuple(dict.fromkeys(leaf for one in asked for leaf in _leaves(one)))
     return Terms(
         rows=asked[0],
-        between=tuple(leaf for leaf in leaves if not isinstance(leaf, FactCondition)),
+        between=tuple(leaf for leaf in leaves if not isinstance(leaf, FactCondition | SelfCondition)),
+        own=tuple(leaf for leaf in leaves if isinstance(leaf, SelfCondition)),
         facts=tuple(leaf for leaf in leaves if isinstance(leaf, FactCondition)),
         shows=shows,
         rules=_rules(decision, rows, treatments.values()),
