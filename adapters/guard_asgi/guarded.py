@@ -17,6 +17,7 @@ from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Actor, Declared
 from guard_asgi import incoming, problem
+from guard_asgi.headers import names
 from guard_asgi.incoming import Receive
 from guard_asgi.outgoing import INLINE, Answer, Served
 from guard_asgi.problem import Send
@@ -87,7 +88,7 @@ class _Request:
         self.receive = receive
         self.send = send
         self.routed = routed
-        self.language = "en"
+        self.names = names(scope["headers"])
         self.actor: Actor | None = None
         self.answer: Answer | None = None
         self.acting: Acting | None = None
@@ -98,8 +99,7 @@ class _Request:
 
     async def run(self) -> None:
         scope = self.scope
-        self.language = problem.language(scope["headers"])
-        incoming.check(scope)
+        incoming.check(scope, self.names)
         self.actor = actor = await self._actor()
         body = b""
         records: JsonRecords | None = None
@@ -109,7 +109,7 @@ class _Request:
                 return  # the client went away before all of it was here
             body = came
             records = await self._read(self.rule.request, body)
-        elif incoming.announces(scope["headers"]):
+        elif not self.names.isdisjoint(incoming.LENGTHS) and incoming.announces(scope["headers"]):
             raise incoming.refused_body()
         await self._act(actor, body, records)
 
@@ -141,7 +141,7 @@ class _Request:
             operation=rule.operation,
             recipient=rule.recipient,
             declared=declared,
-            review=incoming.review(scope["headers"]),
+            review=incoming.review(scope["headers"]) if incoming.REVIEW in self.names else None,
             separate=True,
         )
         self.acting = acting
@@ -185,7 +185,7 @@ class _Request:
 
     async def _call(self, acting: Acting, receive: Receive, body: bytes) -> None:
         scope = self.scope
-        incoming.whole(scope)
+        incoming.whole(scope, self.names)
         if "extensions" in scope:
             scope["extensions"] = {name: one for name, one in (scope["extensions"] or {}).items() if name in EXTENSIONS}
         scope["guard"] = acting
@@ -231,7 +231,7 @@ class _Request:
             raise refused
         if refused.entry is None and self.actor is not None:
             refused = await run_sync(self._registered, self.actor, refused)
-        await self._problem(refused.problem(self.language))
+        await self._problem(refused.problem(problem.language(self.scope["headers"])))
 
     def _registered(self, actor: Actor, refused: Refused) -> Refused:
         """The refusal, registered; or why it cannot be."""

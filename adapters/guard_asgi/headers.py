@@ -8,6 +8,11 @@ from typing import TypeAlias
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 
+def names(headers: Headers) -> frozenset[bytes]:
+    """The names, in lower case."""
+    return frozenset([key.lower() for key, _ in headers])
+
+
 def values(headers: Headers, name: bytes) -> Iterator[bytes]:
     """The values of a header, as often as it is there. `name` in lower case."""
     return (value for key, value in headers if key.lower() == name)

@@ -35,17 +35,20 @@ REVIEW: Final = b"guard-review"
 SAFE: Final = frozenset({"GET", "HEAD"})
 
 
-def check(scope: Scope) -> None:
-    """Refuses what could be read as another request than it is."""
-    if any(key.lower() in OVERRIDES for key, _ in scope["headers"]):
+LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
+def check(scope: Scope, names: frozenset[bytes]) -> None:
+    """Refuses what could be read as another request than it is. `names` are those of its headers."""
+    if not names.isdisjoint(OVERRIDES):
         raise strict.refused("It asks to be taken for another method; use that method.", rule="GUARD-REQUEST")
     if scope["query_string"] and any(name.lower() == "_method" for name, _ in query(scope)):
         raise strict.refused("It asks to be taken for another method; use that method.", rule="GUARD-REQUEST")
 
 
-def whole(scope: Scope) -> None:
+def whole(scope: Scope, names: frozenset[bytes]) -> None:
     """Leaves out of the request's headers what asks for a part of the answer: it is always given as a whole."""
-    if scope["method"] in SAFE and any(key.lower() in CONDITIONAL for key, _ in scope["headers"]):
+    if scope["method"] in SAFE and not names.isdisjoint(CONDITIONAL):
         scope["headers"] = without(scope["headers"], CONDITIONAL)
 
 

@@ -21,7 +21,7 @@ from guard.errors import Refused
 from guard.facade import Guard
 from guard.records import Records, Shown
 from guard_asgi import problem, strict
-from guard_asgi.headers import Headers, values, with_length, without
+from guard_asgi.headers import Headers, with_length, without
 from guard_asgi.incoming import DIGESTS
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
@@ -34,7 +34,7 @@ TELLING: Final = DIGESTS | {b"etag", b"last-modified", b"accept-ranges", b"x-tot
 OF_BODY: Final = TELLING | {b"content-type", b"content-length", b"content-language", b"content-disposition"}
 """Headers that go where another body stands in its place."""
 
-PARTS: Final = frozenset({b"content-range"})
+UNCACHED: Final = (b"cache-control", b"private, no-store")
 
 UNTOLD: Final = frozenset({401, 407, 429})
 """Errors of which the person asked about is no part: they are told before anybody is looked up."""
@@ -135,7 +135,7 @@ class Answer:
         message = {**message, "headers": list(message.get("headers", ()))}
         headers: Headers = message["headers"]
         self._expected(status)
-        if status == 206 or any(True for _ in values(headers, b"content-range")):
+        if status == 206 or any(key.lower() == b"content-range" for key, _ in headers):
             raise Refused.own("GUARD-RESPONSE", "A part of an answer cannot be decided on: answer with the whole.")
         self._unread = _unread(headers, self._served.limits)
         self._start = message
@@ -252,8 +252,7 @@ class Answer:
         if came == goes:
             await self._out(_plain(start, head=self._method == "HEAD" and not came), self._parts)
             return
-        headers = with_length(without(start["headers"], TELLING), len(goes))
-        headers.append((b"cache-control", b"private, no-store"))
+        headers = [*with_length(without(start["headers"], TELLING), len(goes)), UNCACHED]
         await self._out(
             {**start, "headers": headers, "trailers": False}, [{"type": "http.response.body", "body": goes}]
         )

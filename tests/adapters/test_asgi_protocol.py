@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from asgi_world import (
     Answered,
     allowing,
     as_lin,
+    deciding,
     documents,
     get,
     live,
@@ -150,12 +151,14 @@ SAID = {
 Both = tuple[Starlette, Starlette]
 
 
-@pytest.fixture
-def both(tmp_path: Path, allowing: UnsafeGuard) -> Both:
+@pytest.fixture(scope="module")
+def both(documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """The application as it is, and wrapped."""
-    wrapped = application(tmp_path)
-    wrapped.add_middleware(GuardMiddleware, guard=allowing, identify=as_lin, routes=written(tmp_path, SAID))
-    return application(tmp_path), wrapped
+    folder = tmp_path_factory.mktemp("both")
+    with deciding(documents, folder) as guard:
+        wrapped = application(folder)
+        wrapped.add_middleware(GuardMiddleware, guard=guard, identify=as_lin, routes=written(folder, SAID))
+        yield application(folder), wrapped
 
 
 FORM = b'{"customer_id":1002, "credit_amount": 1.10}'
