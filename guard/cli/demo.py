@@ -11,9 +11,8 @@ import typer
 
 from guard.cli import show
 from guard.cli.engine import OpaToken, OpaUrl, UnsafeOpen, settings_for
-from guard.cli.tour import Terminal
 from guard.config import Settings
-from guard.demo import places, tour
+from guard.demo import places
 from guard.errors import Misuse
 from guard.facade import Guard
 
@@ -34,6 +33,9 @@ def demo(
 
     An OPA server decides for the bank; the agency, another institution, always decides in process.
     """
+    from guard.cli.tour import Terminal  # noqa: PLC0415 -- what it takes, no other command waits for
+    from guard.demo import tour  # noqa: PLC0415
+
     with ExitStack() as stack:
         place = _folder(folder, stack)
         made = places.make(place, database)
@@ -61,7 +63,7 @@ def demo(
 
 def _serve(bank: Guard, port: int) -> None:
     """The page, until it is interrupted."""
-    from guard.demo import page, web  # noqa: PLC0415 -- the tour alone needs no server
+    from guard.demo import page, web  # noqa: PLC0415 -- the tour alone needs no page
 
     with suppress(KeyboardInterrupt):
         page.serve(bank, bank=web.application(bank), port=port, ready=_ready)
