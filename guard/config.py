@@ -182,7 +182,7 @@ class Limits(Strict):
     body: Annotated[int, Field(ge=1_024, le=67_108_864)] = 1_048_576
     """A body of a guarded request or answer (bytes); it is held in memory until it is registered and released."""
     depth: Annotated[int, Field(ge=2, le=128)] = 32
-    """Arrays and objects within each other in such a body (levels)."""
+    """Arrays and objects within each other in such a body (count)."""
     register_wait: Seconds = 5.0
     """How long an operation waits for its register entry to be durable (seconds)."""
     ledger_wait: Seconds = 0.5
