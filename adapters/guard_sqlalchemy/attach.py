@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool.base import _AdhocProxiedConnection
 
@@ -62,9 +62,21 @@ def attach(engine: E, guard: Guard) -> E:
     event.listen(sync, "do_connect", opening.connect, insert=True)
     event.listen(sync.pool, "connect", opening.check, insert=True)
     event.listen(sync.pool, "checkout", opening.check_out, insert=True)
+    event.listen(sync, "handle_error", _unwrapped, retval=True)
     event.listen(sync, "begin_twophase", _two_phase)
     event.listen(sync, "prepare_twophase", _two_phase)
     return engine
+
+
+def _unwrapped(context: ExceptionContext) -> BaseException | None:
+    """A refusal comes out as one, also where SQLAlchemy wraps what happened while it asked for a key."""
+    refused = context.original_exception
+    if context.sqlalchemy_exception is None or not isinstance(refused, Refused):
+        return None
+    # Another one: what is raised from itself has no end for who walks its causes.
+    same = type(refused).__new__(type(refused), *refused.args)
+    vars(same).update(vars(refused))
+    return same
 
 
 def _two_phase(*_: Any) -> None:
