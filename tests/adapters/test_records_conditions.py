@@ -124,6 +124,31 @@ def _typed(name: str, value: object) -> object:
     return bool(value) if name == "frozen" and value is not None else value
 
 
+DAYS = ["2021-11-22", "2021-11-23", "2021-11-24", "1500-02-28", "9999-12-31", None]
+FACTS_ASKED: list[tuple[str, str, list[Any], list[Any]]] = [
+    (CUSTOMER, "adverse_ended_on", DAYS, [{"ago": "P5Y"}, {"value": "2021-11-23"}, {"value": 0}]),
+    (CUSTOMER, "frozen", [True, False, None], [{"value": one} for one in (0, 1, -1, True, False, "1")]),
+    (CUSTOMER, "grade", ["A", "a", "", "ä", "𠀀", "\uffff", None], [{"value": one} for one in ("A", "", "𠀀", 1)]),
+    (LOAN, "amount", [0.5, 100, -3.25, 0, None], [{"value": one} for one in (0, 1, 100, -3, "100")]),
+    (LOAN, "opened", [day and f"{day} 23:59:59" for day in DAYS], [{"ago": "P5Y"}, {"value": 0}]),
+]
+
+
+@pytest.mark.parametrize("absent", [False, True])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_each_fact_compares_as_its_column_does(both: Both, operator: Any, absent: bool) -> None:
+    for source, name, values, asked in FACTS_ASKED:
+        entry = CATALOGUE.sources[source]
+        person = {one.column: 1 if source == CUSTOMER else "a" for one in entry.subjects.values() if not one.optional}
+        rows = [{**person, entry.facts[name]: one} for one in values]
+        plain = [{key: int(one) if one is True or one is False else one for key, one in row.items()} for row in rows]
+        for database in both:
+            database.fill(numbered(Data(**{source.rpartition(".")[2]: plain})))
+            for wanted in asked:
+                condition = FactCondition(rule="X", name=name, operator=operator, or_absent=absent, **wanted)
+                assert kept(database, source, rows, condition, FACTS) == permitted(database, source, condition, FACTS)
+
+
 ODD: list[Any] = [
     *("no", "1", "", "2021-11-23", "2021-11-23x", "2021-13-01", "0000-00-00", "2021-11-23T00:00:00Z", "2021-1-1"),
     *(0, 1, 2, -1, 1.0, 1.5, 20_211_123, True, False, None),
