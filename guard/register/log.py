@@ -84,8 +84,8 @@ class Log:
         """How many entries are durable."""
         return self._tree.size
 
-    def append(self, line: Line) -> int:
-        """Makes an entry durable and gives its number; Refused GUARD-REGISTER if that is not sure in time.
+    def append(self, *lines: Line) -> int:
+        """Makes entries durable and gives the number of the first; Refused GUARD-REGISTER if not sure in time.
 
         An entry that was refused may still have been written: the register then says more than happened,
         never less. What the kernel does not give back, a disk that hangs, cannot be bounded from here.
@@ -95,10 +95,10 @@ class Log:
             leads = batch is None
             if batch is None:
                 batch = self._joining = _Batch()
-            place = batch.join(line)
+            place, settled = batch.join(lines)
         if leads:
             self._commit(batch)
-        elif not batch.wait(place, 2 * self._wait):
+        elif not settled.acquire(timeout=2 * self._wait):
             self._close(batch)
             raise Refused.own("GUARD-REGISTER", _SLOW)
         if batch.error is not None:
@@ -220,18 +220,18 @@ class _Batch:
         self.first = -1
         self._waiting: list[threading.Lock] = []
 
-    def join(self, line: Line) -> int:
-        """Adds an entry; gives its place. The first is the one that writes; each other one waits."""
-        if self.lines:
-            taken = threading.Lock()
-            taken.acquire()
-            self._waiting.append(taken)
-        self.lines.append(line)
-        return len(self.lines) - 1
+    def join(self, lines: Sequence[Line]) -> tuple[int, threading.Lock]:
+        """Adds entries; gives the place of the first, and what is free once all is settled.
 
-    def wait(self, place: int, seconds: float) -> bool:
-        """Whether all was settled in time."""
-        return self._waiting[place - 1].acquire(timeout=seconds)
+        Who comes first is the one that writes; each other one waits.
+        """
+        place = len(self.lines)
+        settled = threading.Lock()
+        if place:
+            settled.acquire()
+            self._waiting.append(settled)
+        self.lines += lines
+        return place, settled
 
     def settle(self) -> None:
         """Lets everybody go on who waits."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -18,10 +18,11 @@ from guard import clock
 from guard.errors import Misuse, Refused
 from guard.register.entry import OUTCOMES, Draft, Entry
 from guard.register.line import Scribe
-from guard.register.log import Log
+from guard.register.log import Line, Log
 from guard.register.persons import Keys
 from guard.register.reader import entries
 from guard.register.seal import KeyFile, Sealer
+from guard.register.soon import Soon
 from guard.register.verify import Report, verify
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Register:
         self._closed = False
         self._opening = threading.Lock()
         self._shard: _Shard | None = None
+        self._soon = Soon(self.append_all, wait=2 * wait)
         _OPEN.add(self)
 
     @classmethod
@@ -78,13 +80,34 @@ class Register:
         Refused GUARD-REGISTER if that is not sure: then nothing that the entry speaks of may be released.
         """
         shard = self._current()
-        self._check(draft, shard)
-        number = shard.log.append(self._scribe.line(draft, shard.log.shard))
-        if draft.kind == "intent":
-            shard.intents.add(number)
-        elif draft.kind in OUTCOMES and draft.refers_to is not None:
-            shard.intents.discard(draft.refers_to)
+        number = shard.log.append(self._line(draft, shard))
+        shard.note(draft, number)
         return number
+
+    def append_all(self, drafts: Sequence[Draft]) -> list[int | Exception]:
+        """The same for several at once: for each its number, or why it was not appended. Raises nothing."""
+        made: list[int | Exception] = []
+        lines: dict[int, Line] = {}
+        try:
+            shard = self._current()
+            for place, draft in enumerate(drafts):
+                try:
+                    lines[place] = self._line(draft, shard)
+                except (Refused, Misuse) as error:
+                    made.append(error)
+                else:
+                    made.append(place)
+            first = shard.log.append(*lines.values()) if lines else 0
+        except Refused as refused:
+            return [Refused.own("GUARD-REGISTER", refused.detail) for _ in drafts]
+        for number, place in enumerate(lines, first):
+            shard.note(drafts[place], number)
+            made[place] = number
+        return made
+
+    async def append_soon(self, draft: Draft) -> int:
+        """`append`, awaited: the event loop goes on, and entries of other tasks go out with this one."""
+        return await self._soon.append(draft)
 
     def entries(self) -> Iterator[Entry]:
         """All entries of the directory, shard by shard; the shards of other processes too."""
@@ -96,6 +119,7 @@ class Register:
 
     def close(self) -> None:
         """Closes the shard. Appends afterwards are refused."""
+        self._soon.close()
         with self._opening:
             self._closed = True
             if self._shard is not None and self._shard.pid == os.getpid():
@@ -123,16 +147,18 @@ class Register:
     def forked(self) -> None:
         """In a forked child: the parent's shard and locks are left alone; the next entry opens a new shard."""
         self._opening = threading.Lock()
+        self._soon = Soon(self.append_all, wait=2 * self._wait)
         if self._shard is not None:
             self._shard.log.abandon()
             self._shard = None
 
-    def _check(self, draft: Draft, shard: _Shard) -> None:
+    def _line(self, draft: Draft, shard: _Shard) -> Line:
         if draft.kind in OUTCOMES:
             if draft.refers_to not in shard.intents:
                 raise Misuse("An outcome refers to an intent of this process that has no outcome yet.")
         elif draft.refers_to is not None and not 0 <= draft.refers_to < shard.log.size:
             raise Misuse("An entry refers to an earlier entry of this process.")
+        return self._scribe.line(draft, shard.log.shard)
 
 
 class _Shard:
@@ -144,6 +170,13 @@ class _Shard:
         self.log = log
         self.pid = os.getpid()
         self.intents: set[int] = set()
+
+    def note(self, draft: Draft, number: int) -> None:
+        """An entry is durable."""
+        if draft.kind == "intent":
+            self.intents.add(number)
+        elif draft.kind in OUTCOMES and draft.refers_to is not None:
+            self.intents.discard(draft.refers_to)
 
 
 _OPEN: weakref.WeakSet[Register] = weakref.WeakSet()

@@ -4,14 +4,17 @@
     python tests/bench/register.py [seconds]
 
 Prints one line a number of threads, each of which waits until its entry is durable before the next. `register`
-has the keys of persons at hand, `+keys` asks the ledger for them; `entry` builds entries and writes none; `log`
+has the keys of persons at hand, `soon` is the same for as many tasks of one event loop, `+keys` asks the ledger for
+them; `entry` builds entries and writes none; `log`
 writes lines that are built already; `fsync` and `none` are plain JSON lines with one fsync each and without,
-in one file under one lock, nothing built. `ratio` is register over fsync, `of none` register over none.
-What a sync saves is bounded by what trading places between threads costs: `log` shows it.
+in one file under one lock, nothing built. `ratio` is register over fsync, `soon/f` soon over fsync, `of none` register
+over none. What a sync saves is bounded by what trading places between threads costs (`log` shows it), and in the end
+by the processor: the last line says how long one entry takes it with 64 at once, fsync left out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -19,10 +22,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 from guard.clock import stamp
 from guard.consent import Ledger
 from guard.model import ALWAYS, Activity, Actor, Decision, Declared, Item, Recipient, RelationCondition, Treatment
+from guard.register import log
 from guard.register.entry import Draft
 from guard.register.log import Log
 from guard.register.register import Register
@@ -84,6 +89,41 @@ def rate(work: Callable[[], object], threads: int, seconds: float) -> float:
     return sum(counts) / (time.perf_counter() - start)
 
 
+def tasks(register: Register, number: int, seconds: float) -> float:
+    """Appends a second by so many tasks of one event loop."""
+    count = 0
+    until = time.perf_counter() + seconds
+
+    async def run() -> None:
+        nonlocal count
+        while time.perf_counter() < until:
+            await register.append_soon(DRAFT)
+            count += 1
+
+    async def together() -> None:
+        await asyncio.gather(*(run() for _ in range(number)))
+
+    start = time.perf_counter()
+    asyncio.run(together())
+    return count / (time.perf_counter() - start)
+
+
+def processor(register: Register, seconds: float) -> str:
+    """Microseconds of the processor for each entry, without the disk."""
+    said = []
+    ways: dict[str, Callable[[], float]] = {
+        "tasks": lambda: tasks(register, 64, seconds),
+        "threads": lambda: rate(lambda: register.append(DRAFT), 64, seconds),
+    }
+    with mock.patch.object(log, "_sync", lambda _: None):
+        for name, work in ways.items():
+            begin, start = time.process_time(), time.perf_counter()
+            a_second = work()
+            count = a_second * (time.perf_counter() - start)
+            said.append(f"{name} {(time.process_time() - begin) / count * 1e6:.0f}")
+    return ", ".join(said)
+
+
 def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         where = Path(folder)
@@ -95,7 +135,7 @@ def main(seconds: float) -> None:
         bare = Log(where / "r3", wait=5.0)
         line = constant._scribe.line(DRAFT, constant.shard)(7) + b"\n"
         print(f"entry of {len(line)} bytes; {seconds} s each; appends a second")
-        names = ("register", "+keys", "fsync", "none", "entry", "log", "ratio", "of none")
+        names = ("register", "soon", "+keys", "fsync", "none", "entry", "log", "ratio", "soon/f", "of none")
         print(f"{'threads':>8}" + "".join(f"{name:>10}" for name in names))
         with (where / "plain").open("ab", buffering=0) as plain:
             lock = threading.Lock()
@@ -111,9 +151,12 @@ def main(seconds: float) -> None:
 
             for threads in (1, 8, 64):
                 rates = [
+                    rate(lambda: constant.append(DRAFT), threads, seconds),
+                    tasks(constant, threads, seconds),
+                ]
+                rates += [
                     rate(work, threads, seconds)
                     for work in (
-                        lambda: constant.append(DRAFT),
                         lambda: stored.append(DRAFT),
                         each,
                         none,
@@ -124,8 +167,9 @@ def main(seconds: float) -> None:
                 print(
                     f"{threads:>8}"
                     + "".join(f"{one:>10,.0f}" for one in rates)
-                    + f"{rates[0] / rates[2]:>9.1f}x{rates[0] / rates[3]:>9.2f}x"
+                    + f"{rates[0] / rates[3]:>9.1f}x{rates[1] / rates[3]:>9.1f}x{rates[0] / rates[4]:>9.2f}x"
                 )
+        print(f"microseconds of the processor for an entry, 64 at once, no fsync: {processor(constant, seconds)}")
         bare.close()
         constant.close()
         stored.close()
