@@ -90,6 +90,7 @@ class _Request:
         self.routed = routed
         self.names = names(scope["headers"])
         self.actor: Actor | None = None
+        self.instead: Refused | None = None
         self.answer: Answer | None = None
         self.acting: Acting | None = None
         self.collected: Collected | None = None
@@ -200,7 +201,13 @@ class _Request:
             limits=self.guard.settings.limits,
         )
         self.answer = answer = Answer(served, scope, self.send)
-        await self.app(scope, receive, answer.send)
+        try:
+            await self.app(scope, receive, answer.send)
+        except Refused:
+            raise
+        except Exception:
+            self.instead = await answer.failed()
+            raise
         if answer.refusal is not None:
             raise answer.refusal  # the program caught it
         await self._settle(answer.status)
@@ -245,7 +252,9 @@ class _Request:
 
     async def fail(self) -> None:
         """The program failed: the client learns that, and nothing that an error page would show."""
-        if not self._answered:
+        if self.instead is not None:
+            await self.refuse(self.instead)
+        elif not self._answered:
             await self._problem(problem.of_status(500))
 
     async def _problem(self, details: Mapping[str, Any]) -> None:

@@ -96,6 +96,7 @@ class Answer:
         self._size = 0
         self._unread: Refused | None = None
         self._ended = False
+        self._ran = True
         self.refusal: Refused | None = None
         self.sent = False
         """Whether anything of an answer went out."""
@@ -147,6 +148,7 @@ class Answer:
             return
         place = served.found.place
         ran = self._scope.get("endpoint")
+        self._ran = ran is not None
         if ran is None and status >= 300:
             return  # something before the endpoint refused the request
         if (
@@ -184,8 +186,8 @@ class Answer:
     async def _finish_other(self, status: int, body: bytes) -> None:
         """A redirection has no body; an error keeps its own only where it holds records that are declared."""
         goes = b""
-        if status >= 400 and self._reads and status not in UNTOLD and status < 500:
-            await self._released(Nothing)
+        if self._ran and status not in UNTOLD:
+            await self._nobody()
         if status >= 400 and body and self._unread is None:
             goes = await self._released(partial(self._declared_records, body)) or b""
         if goes or not body:
@@ -195,6 +197,23 @@ class Answer:
             await self._replace([(b"content-type", problem.TYPE)], written)
         else:
             await self._replace([], b"")
+
+    async def failed(self) -> Refused | None:
+        """What a program that failed is answered with, where it may not be told that it failed.
+
+        It may have failed since nobody is there: who may not know that is refused as for somebody who is.
+        """
+        if not self.sent and self.refusal is None:
+            try:
+                await self._nobody()
+            except Refused as refused:
+                return refused
+        return None
+
+    async def _nobody(self) -> None:
+        """Decides on an answer without records, where it tells something of the person that is asked about."""
+        if self._reads:
+            await self._released(Nothing)
 
     @property
     def _reads(self) -> bool:

@@ -339,6 +339,17 @@ def test_an_answer_is_what_its_recipient_may_have(strict: App, backend: str) -> 
     ]
 
 
+def test_records_lie_where_the_route_says(documents: Path, tmp_path: Path) -> None:
+    said = {**SAID, "GET /all": {"purpose": PURPOSE, "source": SOURCE, "response": {"records": "/data/items"}}}
+    with deciding(documents, tmp_path, masking) as guard:
+        app = App(guard, tmp_path, said)
+        page = {"total": 7, "data": {"items": [ROW, {"customer_id": 5}], "next": "SECRET"}}
+        shown = {"data": {"items": [{"customer_id": 1002, "full_name": "李**"}, {"customer_id": 5}]}}
+        assert app.answering(JSONResponse(page), "/all").json == shown
+        assert app.answering(JSONResponse([ROW]), "/all").rules == ["GUARD-BODY"]
+        assert guard.registered.require("read").subjects == ("1002", "5")
+
+
 def test_a_head_tells_the_length_of_what_a_get_gives(strict: App) -> None:
     got, head = strict.answering(JSONResponse(ROW)), strict.answering(JSONResponse(ROW), method="HEAD")
     assert head.header("content-length") == got.header("content-length")
