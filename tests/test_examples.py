@@ -12,7 +12,7 @@ import pytest
 
 from guard import catalogue, wire
 from guard.config import Profile, Settings
-from guard.demo import agency, bank, examples
+from guard.demo import agency, bank, examples, tables
 from guard.model import Activity, Consent
 from guard.release import load
 
@@ -112,10 +112,11 @@ def test_the_copies_for_people_are_those_that_are_shipped(holder):
 
 
 @pytest.mark.parametrize("holder", [bank, agency])
-def test_make_py_makes_the_database_beside_it(holder, tmp_path):
+def test_make_py_makes_the_database_beside_it(holder, tmp_path, monkeypatch):
     name = holder.__name__.rpartition(".")[2]
-    for file in ("make.py", "guard.yaml"):
+    for file in ("make.py", *tables.DOCUMENTS):
         shutil.copyfile(EXAMPLES / name / file, tmp_path / file)
+    monkeypatch.setattr("sys.argv", ["make.py"])
     runpy.run_path(str(tmp_path / "make.py"))
     with closing(sqlite3.connect(Settings.load(tmp_path / "guard.yaml").database.sqlite_file)) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0] >= 4

@@ -32,19 +32,20 @@ def test_the_python_examples_run_in_the_demos_folder(tmp_path: Path) -> None:
     made = guard("demo", "--once", "--folder", "demo", folder=tmp_path)
     assert made.returncode == 0, made.stderr
     code = "\n".join([*PYTHON, "assert verdict.valid", "assert rows[0][1][3:] == '*' * 15", "guard.close()"])
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path / "demo" / "bank",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    seen, credit, released = done.stdout.splitlines()
-    assert "Outcome(operation='use', reduced=True" in seen
-    assert credit == "[(1169,)]"
-    assert "范岩" in released
-    assert "138****0000" in released
+    for _ in range(2):  # who tries something runs it again
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=tmp_path / "demo" / "bank",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        seen, credit, released = done.stdout.splitlines()
+        assert "Outcome(operation='use', reduced=True" in seen
+        assert credit == "[(1169,)]"
+        assert "范岩" in released
+        assert "138****0000" in released
 
 
 def test_the_lines_that_guard_the_web_application_are_those_of_the_example() -> None:

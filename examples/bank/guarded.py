@@ -1,8 +1,10 @@
 """The same application under guard: one line where the engine is made, one where somebody acts.
 
-$ python make.py && python guarded.py
+$ python make.py && python guarded.py                                        # SQLite
+$ python make.py postgresql:///guard_demo && python guarded.py postgres/guard.yaml
 """
 
+import sys
 from pathlib import Path
 
 import app
@@ -30,7 +32,8 @@ def sessions(guard: Guard) -> sessionmaker[Session]:
 
 
 def main() -> None:
-    with Guard.load(HERE / "guard.yaml") as guard, sessions(guard)() as session:
+    config = sys.argv[1] if sys.argv[1:] else HERE / "guard.yaml"
+    with Guard.load(config) as guard, sessions(guard)() as session:
         print(", ".join(app.branches(session)))
         try:
             app.applicant(session, 1002)

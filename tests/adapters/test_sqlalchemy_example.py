@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,3 +76,23 @@ def test_the_application_is_guarded(guard: Guard, monkeypatch: pytest.MonkeyPatc
     assert kinds.count("intent") == kinds.count("done") == 1
     for name in ("app", "guarded"):
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_commands_of_its_readme_run(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    folder = shutil.copytree(
+        HERE, tmp_path / "bank", ignore=shutil.ignore_patterns("*.db", "register*", "__py*", "postgres")
+    )
+
+    def ran(*command: str) -> str:
+        done = subprocess.run([sys.executable, *command], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    url, config = ([], []) if kind == "sqlite" else ([request.getfixturevalue("postgres_url")], ["postgres/guard.yaml"])
+    assert ran("make.py", *url).strip().endswith("guard.yaml")
+    branches, refused, shown = ran("guarded.py", *config).splitlines()
+    assert "," in branches
+    assert "GUARD-PURPOSE" in refused
+    assert "reduced=" in shown
+    assert "nothing wrong" in " ".join(ran("-m", "guard.cli", "check", *(config or ["guard.yaml"])).split())
