@@ -7,7 +7,7 @@ what they have, and tell them what to release. How they are held and written is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -181,7 +181,7 @@ class DictRecords:
         positions = range(len(self._records)) if kept is None else kept
         made = []
         for place, position in enumerate(positions):
-            of_record = {field: one if isinstance(one, str) else one[place] for field, one in shown.items()}
+            of_record = {field: _at(one, place) for field, one in shown.items()}
             treated = _treated(self._records[position], self._tree, of_record, masks, self._entry)
             made.append({} if treated is _NOTHING else treated)
         return made
@@ -212,6 +212,10 @@ def compiled(source: str, entry: Source) -> Tree:
     except ValueError as error:
         problem = f"The fields of {source} cannot be those of a record: {error}."
     raise Misuse(problem)
+
+
+def _at(shown: Shown | Sequence[Shown], place: int) -> Shown:
+    return cast("Shown", shown if isinstance(shown, str) else shown[place])
 
 
 def _keys(record: object, way: pointers.Steps) -> tuple[str, ...]:

@@ -493,3 +493,23 @@ def test_the_purpose_is_the_contexts(banks: Open) -> None:
         bank.release(act, application(1))
     assert bank.last.activity.purpose == PURPOSE
     assert bank.last.activity.method == "http"
+
+
+def test_the_command_line_shows_a_held_request(
+    banks: Open, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from contextlib import nullcontext
+
+    from guard.cli import app, review
+
+    bank = banks(policy(obligations=(REVIEW,)))
+    with bank.acting() as act:
+        held = refused(bank.release, act, *TWO, parameters="sha256:body")
+    assert isinstance(held, Held)
+    monkeypatch.setattr(review, "_opened", lambda _: nullcontext(bank.guard))
+    assert app.run(["review", "show", held.review_id, "--actor", "dpo-1", "--role", "dpo"]) == 0
+    said = capsys.readouterr().out
+    assert "request: GET /applications/1?page=2" in said
+    assert "statement: GET /applications/{customer_id}" in said
+    assert "parameters: sha256:body" in said
+    assert "sql" not in said

@@ -6,8 +6,12 @@ import sqlite3
 from typing import Any, assert_type
 
 import guard_dbapi
-from guard import Actor, Declared, Guard, Outcome, Recipient, Refused, Verdict
+from guard import Actor, Decision, Declared, Guard, Outcome, Recipient, Refused, Verdict
+from guard.collecting import Collected
 from guard.consent_record import ConsentRecord
+from guard.records import DictRecords
+
+GET = "bank:GET /customers/{id}"
 
 
 def use(record: ConsentRecord) -> None:
@@ -19,6 +23,9 @@ def use(record: ConsentRecord) -> None:
                 connect("bank.db").execute("SELECT full_name FROM customer WHERE customer_id = ?", (1001,)).fetchall()
             )
             assert_type(rows, list[tuple[Any, ...]])
+            with guard.operation(guard.activity("bank:retail.customer", ["full_name"])) as permit:
+                assert_type(permit.decision, Decision)
+                assert_type(permit.release([{"full_name": "x"}], subjects=["1001"]), list[dict[str, Any]])
         assert_type(act.outcomes, list[Outcome])
         try:
             with guard.acting(
@@ -34,5 +41,10 @@ def use(record: ConsentRecord) -> None:
             assert_type(refused.rules, tuple[str, ...])
             assert_type(refused.problem(), dict[str, Any])
         assert_type(guard.consents.record(record), Verdict)
+        records = DictRecords(GET, guard.active.catalogue.sources[GET], [{"customer_id": 1001}])
+        guard.release(act, GET, records, text="GET /customers/1001", parameters=None)
+        taken = guard.collect(act, GET, records, text="POST /customers", parameters=None)
+        assert_type(taken, Collected)
+        guard.collected(taken, done=True)
         officer.id = "somebody else"  # type: ignore[misc]  # what is decided on is immutable
         guard.acting("officer-lin", purpose="loan_underwriting")  # type: ignore[arg-type]  # an Actor, not a name
