@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect, sync_playwright
 
 from guard.config import Settings
-from guard.demo import bank
+from guard.demo import bank, web
 from guard.demo.page import application, serving
 from guard.facade import Guard
 
@@ -43,7 +43,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with Guard.open(settings) as guard, serving.listening("127.0.0.1", 0) as bound:
         bank.record(guard.consents)
         at: int = bound.getsockname()[1]
-        server = serving.server(application(guard, port=at))
+        server = serving.server(application(guard, bank=web.application(guard), port=at))
         running = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         running.start()
         try:
@@ -144,6 +144,20 @@ def test_an_export_is_held_approved_and_released_once_and_the_register_grows(ope
     expect(page.locator("#reviews")).to_be_hidden()
     expect(register.locator("tbody tr").first).to_contain_text("read")
     expect(register.locator('[data-verified="yes"]')).to_be_visible()
+
+
+def test_the_web_application_answers_and_takes_a_form(opened: Open) -> None:
+    page = opened()
+    press(page, "web-one")
+    ended(page, "reduced")
+    expect(page.locator("#result .sides")).to_contain_text('"id_number": "445***************"')
+    choose(page, actor="1001")
+    press(page, "web-post")
+    ended(page, "reduced")
+    expect(page.locator("#result .decision tr", has_text="/foreign_worker")).to_contain_text("stripped")
+    choose(page, actor="officer-chen")
+    press(page, "web-one")
+    ended(page, "refused")
 
 
 def test_sql_by_the_keyboard_alone(opened: Open) -> None:

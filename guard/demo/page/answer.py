@@ -36,7 +36,11 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer. `told` is an outcome in the page's words, by its key, where that is no read or write."""
+    """One answer. `told` is an outcome in the page's words, by its key, where that is no read or write.
+
+    Of a request to the bank's web application `before` is the request, `came` what came back, and `became` what
+    the register says of each field.
+    """
 
     ended: Ended
     told: str = ""
@@ -59,6 +63,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     released: int | None = None
     written: int | None = None
     opened: Mapping[str, str] = {}
+    came: str = ""
+    became: tuple[tuple[str, str], ...] = ()
 
     def pieces(self) -> Iterator[tuple[str, bool]]:
         """The abridged statement in pieces, each with whether it is a word that stands for a condition."""

@@ -17,10 +17,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from guard.demo.page import shelves
+from guard.demo.page import shelves, web
 from guard.demo.page.answer import ROWS, Answer
 from guard.demo.page.asked import LONGEST, LOOK, Asked, NotAForm, asked, read
-from guard.demo.page.choices import ACTORS, CONSENTS, PURPOSES, STATEMENTS
+from guard.demo.page.choices import ACTORS, CONSENTS, NOBODY, PURPOSES, ROUTES, STATEMENTS
 from guard.demo.page.desk import Desk
 from guard.demo.page.fence import Fence, hosts
 from guard.demo.page.words import WORDS
@@ -40,7 +40,7 @@ def application(guard: Guard, *, bank: ASGIApp | None = None, port: int = 8000) 
     It answers to the loopback names with this port, and to nothing else. It lets whoever reaches it act as
     anybody: it is for a bank that is an example.
     """
-    page = Page(guard, bank=bank is not None)
+    page = Page(guard, bank)
     routes: list[BaseRoute] = [
         Route("/", page.first, methods=["GET"]),
         Route("/", page.press, methods=["POST"]),
@@ -53,9 +53,10 @@ def application(guard: Guard, *, bank: ASGIApp | None = None, port: int = 8000) 
 
 
 class Page:
-    """Renders what the desk did. `bank`: the bank's own application is there to link to."""
+    """Renders what the desk did, and what the bank's own application answered, if it is there."""
 
-    def __init__(self, guard: Guard, *, bank: bool) -> None:
+    def __init__(self, guard: Guard, bank: ASGIApp | None) -> None:
+        self._bank = bank
         self._desk = Desk(guard)
         self._token = secrets.token_urlsafe(32)
         self._templates = jinja2.Environment(
@@ -67,11 +68,11 @@ class Page:
         )
         self._templates.globals |= {
             "actors": ACTORS,
-            "bank": f"{BANK}/" if bank else "",
             "consents": CONSENTS,
             "described": guard.describe(),
             "most": ROWS,
             "purposes": PURPOSES,
+            "routes": {} if bank is None else ROUTES,
             "statements": STATEMENTS,
         }
 
@@ -95,7 +96,21 @@ class Page:
         except NotAForm as error:
             return PlainTextResponse(str(error), 400)
         part = "answer.html" if request.headers.get("hx-request") == "true" and one.do != LOOK else "page.html"
+        if one.do in ROUTES:
+            answer = await self._ask(one, request.headers["host"])
+            return await run_in_threadpool(self._show, one, answer, part)
         return await run_in_threadpool(self._press, one, part)
+
+    async def _ask(self, one: Asked, host: str) -> Answer:
+        """Asks the bank's own application."""
+        if self._bank is None:
+            return self._desk.failed(one, "no_bank")
+        if ROUTES[one.do].one and one.person == NOBODY:
+            return self._desk.failed(one, "choose_person")
+        asking = web.request(one)
+        mark = await run_in_threadpool(self._desk.mark)
+        reply = await web.ask(self._bank, asking, host)
+        return await run_in_threadpool(self._desk.replied, one, asking, reply, mark)
 
     def _press(self, one: Asked, part: str) -> Response:
         return self._show(one, None if one.do == LOOK else self._desk.do(one), part)

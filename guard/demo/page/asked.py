@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from guard.demo.page.choices import ACTORS, CONSENTS, NOBODY, PERSONS, PURPOSES, STATEMENTS
+from guard.demo.page.choices import ACTORS, CONSENTS, NOBODY, PERSONS, PURPOSES, ROUTES, STATEMENTS
 from guard.explain import Lang
 
 LONGEST: Final = 65_536
@@ -75,7 +75,7 @@ def asked(fields: Mapping[str, str]) -> Asked:
     if do in REVIEWS:
         if len(review) != _ID_LENGTH or not review.isascii() or not review.isalnum():
             raise NotAForm("That is no review.")
-    elif review or do not in {LOOK, "sql", "withdraw", *STATEMENTS, *CONSENTS}:
+    elif review or do not in {LOOK, "sql", "withdraw", *STATEMENTS, *ROUTES, *CONSENTS}:
         raise NotAForm("The page has no such button.")
     return one
 

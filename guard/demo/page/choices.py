@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
+from guard.demo import people
 from guard.explain import Lang
 from guard.model import Actor
 
@@ -41,30 +42,21 @@ class Who(msgspec.Struct, frozen=True):
 
 
 _ACTORS: Final = (
-    Who(
-        Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3"),
-        Words("Lin, loan officer", "林，信贷员"),
-        Words("has the case", "经办此案"),
-    ),
-    Who(
-        Actor(id="officer-chen", roles=("loan_officer",), unit="branch-3"),
-        Words("Chen, loan officer", "陈，信贷员"),
-        Words("a colleague", "同事，不经办"),
-    ),
-    Who(Actor(id="marketer-fang", roles=("marketer",), unit="head-office"), Words("Fang, marketing", "方，营销人员")),
-    Who(
-        Actor(id="officer-he", roles=("data_protection_officer",), unit="head-office"),
-        Words("He, data protection officer", "何，个人信息保护负责人"),
-    ),
+    Who(people.LIN, Words("Lin, loan officer", "林，信贷员"), Words("has the case", "经办此案")),
+    Who(people.CHEN, Words("Chen, loan officer", "陈，信贷员"), Words("a colleague", "同事，不经办")),
+    Who(people.FANG, Words("Fang, marketing", "方，营销人员")),
+    Who(people.DPO, Words("He, data protection officer", "何，个人信息保护负责人")),
     Who(
         Actor(id="aml-sun", roles=("aml_officer",), unit="head-office"),
         Words("Sun, anti-money laundering", "孙，反洗钱专员"),
     ),
-    Who(Actor(id="1001"), Words("Customer 1001", "客户 1001"), Words("the applicant", "申请人本人"), own=True),
+    Who(
+        Actor(id=people.APPLICANT), Words("Customer 1001", "客户 1001"), Words("the applicant", "申请人本人"), own=True
+    ),
 )
 ACTORS: Final[Mapping[str, Who]] = MappingProxyType({one.actor.id: one for one in _ACTORS})
 
-FORM: Final = Who(Actor(id="service-consent-form", kind="service"), Words("The bank's consent form", "本行同意书"))
+FORM: Final = Who(people.FORM, Words("The bank's consent form", "本行同意书"))
 """The form on which persons consent and withdraw: it observes them, so that it is not an officer's word."""
 
 PURPOSES: Final[Mapping[str, Words]] = MappingProxyType(
@@ -97,8 +89,6 @@ PERSONS: Final[Mapping[str, Words]] = MappingProxyType(
         NOBODY: Words("Nobody in particular", "不特定"),
     }
 )
-
-Group: TypeAlias = Literal["read", "consent"]
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -143,6 +133,41 @@ STATEMENTS: Final[Mapping[str, Statement]] = MappingProxyType(
         ),
     }
 )
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A request to the bank's web application, whose routes declare their purposes. `form` is what is sent."""
+
+    name: Words
+    method: str
+    path: str
+    one: bool = False
+    form: Mapping[str, Any] | None = None
+
+
+ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
+    {
+        "web-one": Route(Words("GET one", "GET 一件"), "GET", "/applications/{}", one=True),
+        "web-all": Route(Words("GET many", "GET 多件"), "GET", "/applications"),
+        "web-post": Route(
+            Words("POST a form", "POST 表单"),
+            "POST",
+            "/applications",
+            one=True,
+            form={
+                "full_name": "范岩",
+                "mobile": "18659693900",
+                "loan_purpose": "car (new)",
+                "credit_amount": 2000,
+                "duration_in_month": 12,
+                "foreign_worker": False,
+                "religion": "…",
+            },
+        ),
+        "web-branches": Route(Words("GET branches", "GET 网点"), "GET", "/branches"),
+    }
+)
+"""Of the form, one field is not for this purpose, and one is none that the bank declares."""
 
 CONSENTS: Final[Mapping[str, Words]] = MappingProxyType(
     {

@@ -6,8 +6,9 @@ import secrets
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -17,14 +18,17 @@ from guard import clock, context
 from guard.consent_record import ConsentRecord
 from guard.demo import bank
 from guard.demo.abridged import abridged
-from guard.demo.page.answer import Answer, apart, cells, rules
+from guard.demo.page import web
+from guard.demo.page.answer import Answer, Ended, apart, cells, rules
 from guard.demo.page.asked import Asked
-from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, STATEMENTS, Statement, Who
+from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, ROUTES, STATEMENTS, Statement, Who
 from guard.demo.page.words import WORDS
 from guard.errors import GuardError, Held, Misuse, Refused
 from guard.explain import Explanation, explain
 from guard.facade import Guard
 from guard.model import Activity, Consent, Operation, Outcome, Recipient
+from guard.register import reader
+from guard.register.entry import Entry
 from guard_dbapi import GuardedConnection, GuardedCursor
 
 SECONDS: Final = 5.0
@@ -87,7 +91,7 @@ class Desk:
             return self._consent(asked)
         if asked.do == "sql":
             if not asked.sql:
-                return self._failed(asked, "type_sql")
+                return self.failed(asked, "type_sql")
             return self._run(asked, self._work(asked, asked.sql, subject=asked.person or None))
         if asked.do == "withdraw":
             return self._withdrawal(asked)
@@ -97,7 +101,7 @@ class Desk:
 
     def _ready_made(self, asked: Asked, statement: Statement) -> Answer:
         if statement.one and asked.person == NOBODY:
-            return self._failed(asked, "choose_person")
+            return self.failed(asked, "choose_person")
         work = self._work(asked, statement.sql, subject=asked.person if statement.one else None)
         if statement.one:
             work = msgspec.structs.replace(work, parameters=(int(asked.person),))
@@ -202,13 +206,48 @@ class Desk:
         decision = cursor.decision or self.guard.decide([activity])[0]
         return explain(activity, decision, self.guard.active.messages, lang=asked.lang)
 
+    # --- The web application ---
+
+    def mark(self) -> int:
+        """How many entries this process has made."""
+        return sum(1 for _ in self._entries())
+
+    def replied(self, asked: Asked, request: web.Request, reply: web.Reply, mark: int) -> Answer:
+        """What came back from the bank's own application, and what the register says of it since `mark`."""
+        problem = reply.document()
+        made = [one for one in self._entries() if one.seq >= mark and one.method == "http" and one.touched]
+        entry = made[-1] if made else None
+        became = tuple((of.field, of.treatment) for of in entry.touched if of.field and of.treatment) if entry else ()
+        ended: Ended = "failed"
+        if reply.status < HTTPStatus.BAD_REQUEST:
+            whole = all(treatment in {"revealed", "keep"} for _, treatment in became)
+            ended = "held" if problem else "allowed" if whole else "reduced"
+        elif problem:
+            ended = "refused"
+        spoke = problem.get("rules") or (entry.decision.rules if entry and entry.decision else ())
+        return self._answer(
+            asked,
+            ended=ended,
+            purpose=entry.purpose or "" if entry else "",
+            person=asked.person if ROUTES[asked.do].one else "",
+            rules=rules(spoke, self.guard.active.messages, asked.lang),
+            remedy=tuple(one for one in problem.get("remedy", ()) if one),
+            entry=entry.seq if entry else None,
+            before=request.text(),
+            came=reply.text(),
+            became=became,
+        )
+
+    def _entries(self) -> Iterator[Entry]:
+        return reader.entries(self.guard.register.directory, self.guard.register.shard)
+
     # --- Consents ---
 
     def _consent(self, asked: Asked) -> Answer:
         if asked.person == NOBODY:
-            return self._failed(asked, "choose_person")
+            return self.failed(asked, "choose_person")
         if asked.purpose == NOBODY:
-            return self._failed(asked, "choose_purpose")
+            return self.failed(asked, "choose_purpose")
         said = asked.do == "consent-asserted"
         record = _filled(asked.person, asked.purpose, asked.do)
         by = ACTORS[asked.actor] if said else FORM
@@ -232,7 +271,7 @@ class Desk:
 
     def _withdrawal(self, asked: Asked) -> Answer:
         if asked.person == NOBODY:
-            return self._failed(asked, "choose_person")
+            return self.failed(asked, "choose_person")
         ended = self.guard.consents.withdraw_subject(asked.person, asked.purpose or None, by=FORM.actor)
         message = WORDS["ended"][asked.lang].format(ended)
         return self._answer(asked, ended="allowed", told="withdrawn", by=FORM, person=asked.person, message=message)
@@ -261,7 +300,8 @@ class Desk:
 
     # --- Answers ---
 
-    def _failed(self, asked: Asked, why: str) -> Answer:
+    def failed(self, asked: Asked, why: str) -> Answer:
+        """Nothing was done, for a reason that the page has words for."""
         return self._answer(asked, ended="failed", message=WORDS[why][asked.lang])
 
     def _answer(
