@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -46,17 +47,19 @@ def media(headers: Iterable[tuple[bytes, bytes]], limits: Limits | None = None) 
     for name in (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"):
         if len(said.get(name, ())) > 1:
             raise strict.refused(f"It has more than one header {name.decode()}: send one.")
-    _check_type(said.get(b"content-type"))
+    kinds = said.get(b"content-type")
+    if kinds is None:
+        raise _unread("It has no content-type: send application/json.")
+    _check_type(kinds[0])
     if said.get(b"content-encoding", [b"identity"])[0].lower() != b"identity":
         raise _unread("It has a content-encoding: send it as it is, without compression.")
     _check_transfer(said)
     return Media(_length(said.get(b"content-length"), (limits or Limits()).body))
 
 
-def _check_type(values: list[bytes] | None) -> None:
-    if values is None:
-        raise _unread("It has no content-type: send application/json.")
-    kind, *parameters = (part.strip(b" \t") for part in values[0].split(b";"))
+@lru_cache(maxsize=64)
+def _check_type(value: bytes) -> None:
+    kind, *parameters = (part.strip(b" \t") for part in value.split(b";"))
     if not _TYPE.fullmatch(kind) or _NAMED_BY_THE_CALLER.fullmatch(kind):
         raise _unread(
             "Its content-type is not one that guard reads: send application/json, or a type that ends in +json."

@@ -173,8 +173,11 @@ def undeclared(at: Place, values: list[Any]) -> int:
         return 0
     if at.each is not None:
         return undeclared(at.each, list(chain.from_iterable(there)))
-    alike = Counter(map(tuple, there))  # objects of one kind have the same keys
-    found = sum(many * sum(key not in at.names for key in keys) for keys, many in alike.items())
+    if len(there) == 1:
+        found = len(there[0].keys() - at.names)
+    else:
+        alike = Counter(map(tuple, there))  # objects of one kind have the same keys
+        found = sum(many * sum(key not in at.names for key in keys) for keys, many in alike.items())
     for member in at.members:
         if member.place.field is None:
             found += undeclared(member.place, [one.get(member.name) for one in there])
