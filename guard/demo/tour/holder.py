@@ -130,7 +130,7 @@ class Holder:
         nobody = answer.purpose is None  # then the guard knows of no actor either
         trace = Trace(
             kind=kind,
-            seq=entry,
+            seq=-1 if entry is None else entry,  # there is none of that number
             actor=None if nobody else answer.actor.id,
             purpose=answer.purpose,
             rules=rules if refused else (),

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from guard.demo.people import DPO, who
 from guard.demo.tour.holder import Holder, Played
 from guard.demo.tour.step import Detail, Disagreement, Step
 from guard.register.verify import Report, verify
@@ -37,7 +36,7 @@ def _verified(bank: Holder, agency: Holder, played: Sequence[Played]) -> Played:
         operation="verify",
         outcome="allowed",
         detail=Detail(
-            who=who(DPO),
+            who="whoever may read the registers",
             what="looks for every step above and verifies both registers",
             message=f"All {len(found)} steps are there, and the registers are as they were written: entries {told}.",
             found={"steps": found, "entries": sizes},
