@@ -284,7 +284,10 @@ async def inline(call: Callable[[], object]) -> object:
 
 
 class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
-    """`Effects` whose database is awaited. What blocks besides goes through `offload`; a decision never does."""
+    """`Effects` whose database is awaited, and whose register is if it can be.
+
+    What blocks besides goes through `offload`; a decision never does.
+    """
 
     services: Services
     database: AsyncDatabase
@@ -296,6 +299,8 @@ class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
         match effect:
             case enforce.Decide(activity):
                 return self.services.decide(activity)
+            case enforce.Append(draft) if self.services.soon is not None:
+                return await self.services.soon(draft)
             case enforce.Execute(sql, parameters):
                 await self.database.execute(sql, parameters)
             case enforce.Fetch(size):

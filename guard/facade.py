@@ -530,6 +530,7 @@ class Guard:
         services = drive.Services(
             decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
             append=self._register.append,
+            soon=self._register.append_soon,
             mark=self._ledger.mark,
             withdrawn=self._ledger.withdrawn_since,
             hold=self._reviews.hold,

@@ -82,6 +82,12 @@ class AssertingRegister(Register):
         self.drafts.append(draft)
         return number
 
+    async def append_soon(self, draft: Draft) -> int:
+        """As the register does."""
+        number = await super().append_soon(draft)
+        self.drafts.append(draft)
+        return number
+
     def find(
         self,
         kind: Kind | None = None,

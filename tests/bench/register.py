@@ -115,7 +115,7 @@ def processor(register: Register, seconds: float) -> str:
         "tasks": lambda: tasks(register, 64, seconds),
         "threads": lambda: rate(lambda: register.append(DRAFT), 64, seconds),
     }
-    with mock.patch.object(log, "_sync", lambda _: None):
+    with mock.patch.object(log, "_sync", return_value=None):
         for name, work in ways.items():
             begin, start = time.process_time(), time.perf_counter()
             a_second = work()
