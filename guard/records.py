@@ -7,7 +7,7 @@ what they have, and tell them what to release. How they are held and written is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -181,7 +181,7 @@ class DictRecords:
         positions = range(len(self._records)) if kept is None else kept
         made = []
         for place, position in enumerate(positions):
-            of_record = {field: _at(one, place) for field, one in shown.items()}
+            of_record: dict[str, Shown] = {field: _at(one, place) for field, one in shown.items()}
             treated = _treated(self._records[position], self._tree, of_record, masks, self._entry)
             made.append({} if treated is _NOTHING else treated)
         return made
@@ -215,7 +215,11 @@ def compiled(source: str, entry: Source) -> Tree:
 
 
 def _at(shown: Shown | Sequence[Shown], place: int) -> Shown:
-    return cast("Shown", shown if isinstance(shown, str) else shown[place])
+    match shown:
+        case "reveal" | "mask" | "drop":
+            return shown
+        case _:
+            return shown[place]
 
 
 def _keys(record: object, way: pointers.Steps) -> tuple[str, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -175,16 +177,13 @@ def test_a_connection_that_was_left_halfway_is_nobodys(
     with pytest.raises(Refused if fails is ValueError else fails):
         holding(bank, GRANT, "1")
     monkeypatch.undo()
-    assert holding(bank, GRANT, "1") == {"1"}
     if bank.place.kind == "postgres":
-        with store._engine.connect() as connection:
-            assert connection.connection.dbapi_connection.autocommit is False
+        with closing(store._engine.raw_connection()) as left:
+            assert left.dbapi_connection.autocommit is False  # type: ignore[union-attr]  # it is open
+    assert holding(bank, GRANT, "1") == {"1"}
 
 
 def test_a_locked_database_is_refused_in_time(bank: Bank) -> None:
-    import sqlite3
-    from contextlib import closing
-
     if bank.place.kind != "sqlite":
         pytest.skip("readers of PostgreSQL wait for nobody")
     with closing(sqlite3.connect(bank.place.file, isolation_level=None)) as other:  # type: ignore[attr-defined]  # as above
