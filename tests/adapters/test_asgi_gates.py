@@ -540,6 +540,12 @@ def test_a_refusal_speaks_the_client_s_language(app: App, header: bytes, chinese
     assert ("无法保证该语句的安全" in answered.json["title"]) is chinese
 
 
+def test_a_refusal_of_a_head_has_no_body(app: App) -> None:
+    whole, head = (app.answering(Refused.own("GUARD-SQL"), method=method) for method in ("GET", "HEAD"))
+    assert head.headers == whole.headers
+    assert (head.body, whole.body != b"") == (b"", True)
+
+
 def test_a_refusal_in_a_public_route_is_problem_details_too(allowing: UnsafeGuard, tmp_path: Path) -> None:
     def endpoint(request: Request) -> Response:
         allowing.current()

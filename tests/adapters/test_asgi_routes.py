@@ -515,6 +515,40 @@ def test_an_answer_of_another_endpoint_than_declared_is_discarded(
     assert b"1003" not in answered.body
 
 
+class ForAMoment:
+    """A middleware inside the guard that asks for another person and puts the path back before the answer."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+
+        async def restored(message: Any) -> None:
+            scope["path"] = path
+            await send(message)
+
+        scope["path"] = "/applications/1003"
+        await self.app(scope, receive, restored)
+
+
+def test_an_answer_for_other_parameters_is_discarded(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    app = Starlette(routes=[Route("/applications/{customer_id}", row)])
+    app.add_middleware(ForAMoment)
+    answered = get(wrapped(app, allowing, tmp_path, {ONE: GUARDED}), "/applications/1002")
+    assert answered.rules == ["GUARD-ROUTE"]
+
+
+def test_an_endpoint_that_takes_another_s_place_answers_nothing(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    app = Starlette(routes=[Route("/applications/{customer_id}", row)])
+    wrapped(app, allowing, tmp_path, {ONE: GUARDED})
+    assert get(app, "/applications/1002").status == 200
+    app.router.routes.insert(0, Route("/applications/{customer_id}", secret))
+    answered = get(app, "/applications/1002")
+    assert answered.rules == ["GUARD-ROUTE"]
+    assert "another endpoint" in answered.json["detail"]
+
+
 def test_a_base_http_middleware_inside_is_no_obstacle(allowing: UnsafeGuard, tmp_path: Path) -> None:
     async def counted(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
@@ -526,6 +560,22 @@ def test_a_base_http_middleware_inside_is_no_obstacle(allowing: UnsafeGuard, tmp
     answered = get(wrapped(app, allowing, tmp_path, {ONE: GUARDED}), "/applications/1002")
     assert answered.json == {"customer_id": 1002}
     assert answered.header("x-counted") == ["1"]
+
+
+class Closed:
+    """A middleware that does not show what it stands around."""
+
+    def __init__(self, app: Any) -> None:
+        self._inner = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._inner(scope, receive, send)
+
+
+def test_the_application_s_routes_are_found_behind_what_hides_them(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    app = Starlette(routes=[Route("/applications/{customer_id}", row), Route("/p", secret)])
+    app.add_middleware(Closed)
+    assert "GET /p is not declared" in wrong(wrapped(app, allowing, tmp_path, {ONE: GUARDED}))
 
 
 def test_an_answer_that_no_endpoint_gave_is_not_the_route_s(allowing: UnsafeGuard, tmp_path: Path) -> None:
