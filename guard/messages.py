@@ -51,14 +51,17 @@ class Messages:
         return _remedy(reason.remedy, lang) if reason.remedy else ""
 
 
-def not_entitled(purpose: str, roles: Sequence[str], entitled: Sequence[str] | None) -> str | None:
+def not_entitled(purpose: str, roles: Sequence[str], entitled: Sequence[str] | None, lang: str = "en") -> str | None:
     """What to say to an actor of these roles about a purpose that is for others; None where one fits, or all do."""
     if entitled is None or set(roles) & set(entitled):
         return None
     for role in roles:
         for near in difflib.get_close_matches(role, entitled, n=1):
+            if lang == "zh":
+                return f"目的 {purpose} 不适用于角色 {role:.64}；是否应为 {near}？"
             return f"{role:.64} is not a role that {purpose} is for; did you mean {near}?"
-    return f"{purpose} is for the roles {', '.join(entitled)}."
+    names = ", ".join(entitled)
+    return f"目的 {purpose} 适用的角色：{names}。" if lang == "zh" else f"{purpose} is for the roles {names}."
 
 
 def _remedy(remedy: Remedy, lang: str) -> str:

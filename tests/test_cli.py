@@ -43,6 +43,16 @@ def test_a_denied_activity_exits_3_and_names_the_smallest_lawful_change(capsys: 
     assert "smallest lawful change" in out
 
 
+@pytest.mark.parametrize(("lang", "said"), [("en", "loan_underwriting is for the roles"), ("zh", "适用的角色：")])
+def test_a_denied_activity_of_a_role_that_does_not_fit_names_those_that_do(
+    capsys: Output, lang: str, said: str
+) -> None:
+    assert guard("decide", "--example", "colleague-without-role", "--lang", lang) == 3
+    out = capsys.readouterr().out
+    assert said in out
+    assert "loan_officer, underwriter" in out
+
+
 def test_explain_says_rows_fields_and_clauses(capsys: Output) -> None:
     assert guard("decide", "--example", "officer-reads-application", "--explain") == 0
     out = " ".join(capsys.readouterr().out.split())

@@ -14,6 +14,7 @@ from guard.cli.engine import OpaToken, OpaUrl, UnsafeOpen, settings_for
 from guard.demo import examples
 from guard.errors import Misuse
 from guard.explain import Explanation, Lang, explain
+from guard.messages import not_entitled
 from guard.model import Activity, Consent, Decision
 from guard.release import Release
 
@@ -84,7 +85,8 @@ def _activity(activity: Activity, loaded: Release, lang: Lang, *, words: bool, j
     if json:
         show.json_line({"decision": decision_document(decision), **({"explanation": explanation} if words else {})})
     else:
-        _print(explanation, lang, words=words)
+        entitled = loaded.roles.get(activity.purpose)
+        _print(explanation, lang, not_entitled(activity.purpose, activity.actor.roles, entitled, lang), words=words)
     return 0 if decision.allow else DENIED
 
 
@@ -101,7 +103,8 @@ def decision_document(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _print(explanation: Explanation, lang: Lang, *, words: bool) -> None:
+def _print(explanation: Explanation, lang: Lang, who: str | None, *, words: bool) -> None:
+    """`who` says for which roles the purpose is, where the actor has none of them."""
     zh = lang == "zh"
     if explanation.allow:
         show.out.print("允许" if zh else "ALLOWED", style="bold green")
@@ -130,6 +133,8 @@ def _print(explanation: Explanation, lang: Lang, *, words: bool) -> None:
             show.out.print("最小的合法改动：" if zh else "The smallest lawful change:", style="bold")
             for edit in explanation.remedy:
                 show.out.print(show.plain(f"  → {edit}"), style="green")
+        elif who is not None:
+            show.out.print(show.plain(f"→ {who}"), style="green")
         else:
             show.out.print("没有能使其合法的改动。" if zh else "No change that the rules name makes it lawful.")
 
