@@ -93,15 +93,16 @@ class Refused(GuardError):
         return self.remedies()
 
     def remedies(self, lang: str = "en") -> tuple[str, ...]:
-        """What would be allowed, in the given language."""
-        return tuple(dict.fromkeys(self._messages.remedy(reason, lang) for reason in self.reasons))
+        """What would be allowed, in the given language; nothing for a rule that no step of the actor fulfils."""
+        said = (self._messages.remedy(reason, lang) for reason in self.reasons)
+        return tuple(dict.fromkeys(text for text in said if text))
 
     def explain(self, lang: str = "en") -> str:
         """What happened, by which rule and clause, and what would be allowed."""
         parts = [self._messages.sentence(rule, lang) for rule in self.rules]
         if self.detail:
             parts.append(self.detail)
-        parts += [text for text in self.remedies(lang) if text]
+        parts += self.remedies(lang)
         return " ".join(parts)
 
     def problem(self, lang: str = "en") -> dict[str, Any]:

@@ -229,6 +229,7 @@ def test_an_export_of_many_waits_for_another_person_and_leaves_once(guarded: Ask
         database.execute(change)
     held = guarded.get("/export", "lin")
     assert held.status_code == 202
+    assert "" not in held.json()["remedy"]
     review = held.json()["review"]
     quoting = {"guard-review": review}
     assert guarded.get("/export", "lin", headers=quoting).status_code == 202  # nobody has approved it yet
