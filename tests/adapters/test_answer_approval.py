@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dbapi_bank
@@ -11,7 +12,9 @@ import pytest
 from dbapi_bank import LIN, PURPOSE, Bank
 
 from guard import Actor, Held, Refused
-from guard.context import Acting
+from guard.context import Acting, Approval
+from guard.model import Reason
+from guard.obligations import Needed, approved
 from guard.records import DictRecords
 
 SOURCE = "bank:GET /applications/{customer_id}"
@@ -33,7 +36,7 @@ def bank(recorded: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
     made.close()
 
 
-def approved(bank: Bank) -> str:
+def approval(bank: Bank) -> str:
     """The approval of one reading."""
     with pytest.raises(Held) as held, bank.guard.acting(LIN, purpose=PURPOSE):
         bank.connect().execute(READ)
@@ -52,7 +55,7 @@ def answer(bank: Bank, act: Acting, records: list[dict[str, Any]]) -> list[Any]:
 
 
 def test_one_answer_leaves_under_the_approval_of_what_it_is_made_of(bank: Bank) -> None:
-    review = approved(bank)
+    review = approval(bank)
     with bank.guard.acting(LIN, purpose=PURPOSE, review=review) as act:
         found = read(bank)
         assert answer(bank, act, found) == found
@@ -63,14 +66,14 @@ def test_one_answer_leaves_under_the_approval_of_what_it_is_made_of(bank: Bank) 
 
 @pytest.mark.parametrize("more", [{"mobile": "13800000000"}, {"outcome": "good"}])
 def test_an_answer_that_tells_more_of_them_is_held(bank: Bank, more: dict[str, str]) -> None:
-    with bank.guard.acting(LIN, purpose=PURPOSE, review=approved(bank)) as act:
+    with bank.guard.acting(LIN, purpose=PURPOSE, review=approval(bank)) as act:
         found = [{**one, **more} for one in read(bank)]
         with pytest.raises(Held):
             answer(bank, act, found)
 
 
 def test_an_answer_about_others_is_held(bank: Bank) -> None:
-    with bank.guard.acting(LIN, purpose=PURPOSE, review=approved(bank)) as act:
+    with bank.guard.acting(LIN, purpose=PURPOSE, review=approval(bank)) as act:
         found = read(bank)
         bank.outside("UPDATE loan_case SET officer_id = 'officer-lin', status = 'open' WHERE customer_id < 1200")
         others = [{"customer_id": number, "full_name": "x"} for number in range(1100, 1200)]
@@ -79,7 +82,7 @@ def test_an_answer_about_others_is_held(bank: Bank) -> None:
 
 
 def test_another_act_has_no_part_in_it(bank: Bank) -> None:
-    review = approved(bank)
+    review = approval(bank)
     with bank.guard.acting(LIN, purpose=PURPOSE, review=review):
         found = read(bank)
     with bank.guard.acting(LIN, purpose=PURPOSE) as act, pytest.raises(Held):
@@ -89,15 +92,24 @@ def test_another_act_has_no_part_in_it(bank: Bank) -> None:
 
 
 def test_a_second_reading_is_held(bank: Bank) -> None:
-    with bank.guard.acting(LIN, purpose=PURPOSE, review=approved(bank)):
+    with bank.guard.acting(LIN, purpose=PURPOSE, review=approval(bank)):
         read(bank)
         with pytest.raises(Refused, match="GUARD-REVIEW"):
             read(bank)
 
 
 def test_a_narrower_act_within_reads_for_the_answer(bank: Bank) -> None:
-    review = approved(bank)
+    review = approval(bank)
     with bank.guard.acting(LIN, purpose=PURPOSE, review=review) as act:
         with bank.guard.acting(LIN, purpose=PURPOSE, review=review):
             found = read(bank)
         assert answer(bank, act, found) == found
+
+
+def test_an_approval_in_one_role_is_none_in_another() -> None:
+    kept = [Approval("r-1", frozenset({"data_protection_officer"}), frozenset({"1001"}), frozenset())]
+    attempt: Any = SimpleNamespace(approvals=kept, activity=SimpleNamespace(items=()))
+    need = Needed((Reason(rule="OP-08"),), ("auditor", "data_protection_officer"))
+    assert approved(attempt, need, ("1001",)) is None
+    assert approved(attempt, Needed(need.reasons, ("data_protection_officer",)), ("1001",)) == "r-1"
+    assert kept == []
