@@ -7,7 +7,10 @@ what they have, and tell them what to release. How they are held and written is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Final, Literal, Protocol, TypeAlias
+from uuid import UUID
 
 import msgspec
 
@@ -127,12 +130,16 @@ class Plans:
 # --- Plain records --------------------------------------------------------------------------------
 
 
+_PLAIN: Final = (str, int, float, Decimal, bytes, date, time, timedelta, UUID)
+"""What a field holds that is not declared `json`; a `datetime` is a date, a truth an integer."""
+
+
 class DictRecords:
     """Records as Python has them: mappings of members, nested as the source's pointers say.
 
-    A field that is not declared `json` holds no object and no array; such a value is left out like a member that
-    no field declares. A field below an object or array that is empty or null counts as present: that there is
-    nothing below it is told by it too.
+    A field that is not declared `json` holds a text, a number, a truth, a day or the like, never an object or an array;
+    such a value is left out like a member that no field declares. A field below an object or array that is empty or
+    null counts as present: that there is nothing below it is told by it too.
     """
 
     def __init__(self, source: str, entry: Source, records: Sequence[Mapping[str, Any]]) -> None:
@@ -231,7 +238,7 @@ def _fits(value: object, at: Tree, entry: Source) -> bool:
     if value is None:
         return True
     if at.field is not None:
-        return entry.fields[at.field].type == "json" or not isinstance(value, Mapping | list | tuple)
+        return isinstance(value, _PLAIN) or entry.fields[at.field].type == "json"
     return isinstance(value, list | tuple) if at.each is not None else isinstance(value, Mapping)
 
 

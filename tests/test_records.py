@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -191,6 +194,27 @@ def test_a_value_that_is_not_of_the_declared_kind_is_nothing_declared() -> None:
 def test_a_record_of_nothing_has_nothing() -> None:
     assert records({}, {}).present == frozenset()
     assert records({}).treat(None, REVEALED, {}) == [{}]
+
+
+def test_a_field_holds_plain_values_and_no_objects_of_the_program() -> None:
+    class Customer:
+        """As an ORM gives it, with everything it holds."""
+
+    for odd in (Customer(), {1}, iter(()), lambda: 1, Customer):
+        assert records({"id": 1, "name": odd}).treat(None, REVEALED, {}) == [{"id": 1}]
+    for plain in (
+        "x",
+        1,
+        1.5,
+        Decimal("1.50"),
+        True,
+        None,
+        date(2026, 1, 1),
+        datetime.fromisoformat("2026-01-01T08:00"),
+        UUID(int=1),
+        b"x",
+    ):
+        assert records({"id": 1, "name": plain}).treat(None, REVEALED, {}) == [{"id": 1, "name": plain}]
 
 
 def test_values_are_one_a_record() -> None:

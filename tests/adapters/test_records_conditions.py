@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
@@ -216,6 +217,25 @@ def test_a_moment_with_an_offset_may_be_the_day_before_or_after() -> None:
     assert fulfils("2026-11-22T23:30:00Z", "le")
     assert not fulfils("2026-11-24T25:30:00Z", "eq")
     assert not fulfils("9999-12-31T23:30:00Z", "ge"), "the day after does not exist"
+
+
+def test_a_day_may_come_as_a_driver_gives_it() -> None:
+    asked = FactCondition(rule="X", name="opened", operator="eq", ago="P1D")
+    zone = timezone(timedelta(hours=8))
+    for value, of_type, fulfilled in (
+        (date(2026, 11, 23), "date", True),
+        (date(2026, 11, 22), "date", False),
+        (datetime.fromisoformat("2026-11-23T08:00"), "date", False),
+        (datetime.fromisoformat("2026-11-23T08:30:01.000005"), "timestamp", True),
+        (datetime(2026, 11, 23, 8, tzinfo=zone), "timestamp", False),
+        (date(2026, 11, 23), "timestamp", True),
+        (date(2026, 11, 23), "text", None),
+    ):
+        if fulfilled is None:
+            with pytest.raises(Refused, match="GUARD-DECISION-CONDITION"):
+                comparison.fulfils(asked, value, of_type, "2026-11-24")
+        else:
+            assert comparison.fulfils(asked, value, of_type, "2026-11-24") is fulfilled, value
 
 
 def test_a_source_without_a_table_is_asked_about_persons(both: Both) -> None:
