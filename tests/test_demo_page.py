@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
@@ -453,6 +454,12 @@ def test_the_page_holds_nothing_inline_and_nothing_from_elsewhere(visitor: Visit
     sheet = visitor.client.get("/static/page.css").text
     assert "url(" not in sheet
     assert "@import" not in sheet
+
+
+def test_the_script_of_others_is_the_one_that_its_notice_names() -> None:
+    static = Path(desk.__file__).parent / "static"
+    digest = hashlib.sha256((static / "htmx.min.js").read_bytes()).hexdigest()
+    assert f"sha256:{digest}\n" in (static / "htmx.LICENSE.txt").read_text("utf-8")
 
 
 def test_no_websocket_is_taken(client: TestClient) -> None:

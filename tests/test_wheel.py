@@ -49,6 +49,9 @@ def test_policies_data_and_types_are_in_the_wheel(wheel: Path) -> None:
         "guard/demo/bank/data/german_credit.csv",
         "guard/demo/bank/data/README.md",
         "guard/demo/agency/guard.yaml",
+        "guard/demo/page/templates/page.html",
+        "guard/demo/page/static/htmx.min.js",
+        "guard/demo/page/static/htmx.LICENSE.txt",
         "guard/demo/examples/bank/officer-reads-application.json",
     } <= names
     assert not any(name.split("/")[0] in {"adapters", "tests", "examples", "policies"} for name in names)
