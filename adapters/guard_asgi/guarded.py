@@ -147,11 +147,8 @@ class _Request:
         )
         self.acting = acting
         with acting:
-            try:
-                receive = await self._gate(acting, body, records, declared)
-                await self._call(acting, receive, body)
-            finally:
-                acting.close()
+            receive = await self._gate(acting, body, records, declared)
+            await self._call(acting, receive, body)
 
     async def _gate(self, acting: Acting, body: bytes, records: JsonRecords | None, declared: Declared) -> Receive:
         """What the program receives from: the body as it may be taken in."""

@@ -23,7 +23,11 @@ def without(headers: Headers, names: Collection[bytes]) -> list[tuple[bytes, byt
     return [(key, value) for key, value in headers if key.lower() not in names]
 
 
-def with_length(headers: Headers, length: int) -> list[tuple[bytes, bytes]]:
-    """The headers with this content-length, where they had one."""
+def changed(headers: Headers, gone: Collection[bytes], length: int) -> list[tuple[bytes, bytes]]:
+    """The headers without these, and with this content-length where they had one."""
     text = str(length).encode()
-    return [(key, text if key.lower() == b"content-length" else value) for key, value in headers]
+    return [
+        (key, text if name == b"content-length" else value)
+        for key, value in headers
+        if (name := key.lower()) not in gone
+    ]

@@ -15,7 +15,7 @@ from guard.config import Limits
 from guard.context import subject_key
 from guard.errors import Refused
 from guard_asgi import strict
-from guard_asgi.headers import Headers, values, with_length, without
+from guard_asgi.headers import Headers, changed, values, without
 from guard_asgi.media import media
 from guard_asgi.routers import Scope
 from guard_asgi.routes import NoticePlace, SubjectPlace
@@ -173,7 +173,7 @@ DIGESTS: Final = frozenset({b"content-md5", b"digest", b"content-digest", b"repr
 def hand_on(scope: Scope, receive: Receive, came: bytes, goes: bytes) -> Receive:
     """Gives the program the body that it may have, in one piece; afterwards what the server says, as before."""
     if came != goes:
-        scope["headers"] = with_length(without(scope["headers"], DIGESTS), len(goes))
+        scope["headers"] = changed(scope["headers"], DIGESTS, len(goes))
     given = False
 
     async def received() -> Message:

@@ -21,7 +21,7 @@ from guard.errors import Refused
 from guard.facade import Guard
 from guard.records import Records, Shown
 from guard_asgi import problem, strict
-from guard_asgi.headers import Headers, with_length, without
+from guard_asgi.headers import Headers, changed, names, without
 from guard_asgi.incoming import DIGESTS
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
@@ -136,7 +136,7 @@ class Answer:
         message = {**message, "headers": list(message.get("headers", ()))}
         headers: Headers = message["headers"]
         self._expected(status)
-        if status == 206 or any(key.lower() == b"content-range" for key, _ in headers):
+        if status == 206 or b"content-range" in names(headers):
             raise Refused.own("GUARD-RESPONSE", "A part of an answer cannot be decided on: answer with the whole.")
         self._unread = _unread(headers, self._served.limits)
         self._start = message
@@ -271,7 +271,7 @@ class Answer:
         if came == goes:
             await self._out(_plain(start, head=self._method == "HEAD" and not came), self._parts)
             return
-        headers = [*with_length(without(start["headers"], TELLING), len(goes)), UNCACHED]
+        headers = [*changed(start["headers"], TELLING, len(goes)), UNCACHED]
         await self._out(
             {**start, "headers": headers, "trailers": False}, [{"type": "http.response.body", "body": goes}]
         )
