@@ -24,6 +24,7 @@ from asgi_world import (
     documents,
     get,
     post,
+    scope_of,
     written,
 )
 from starlette.applications import Starlette
@@ -178,6 +179,23 @@ def test_a_chunked_body_over_the_bound_is_refused_while_it_comes(app: App, backe
     answered = app("/applications", method="POST", body=chunks, headers=[JSON], backend=backend)
     assert (answered.status, answered.rules) == (413, ["GUARD-BODY-SIZE"])
     assert app.ran == 0
+
+
+def test_a_body_without_end_is_not_waited_for(app: App, backend: str) -> None:
+    came: list[int] = []
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        came.append(1)
+        assert len(came) < 100
+        return {"type": "http.request", "body": b" " * 65_536, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    anyio.run(app.app, scope_of("POST", "/applications", headers=[JSON]), receive, send, backend=backend)
+    assert sent[0]["status"] == 413
+    assert len(came) == 17
 
 
 def test_a_chunked_body_within_it_comes_as_one(app: App) -> None:
