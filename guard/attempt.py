@@ -154,6 +154,7 @@ class Attempt(msgspec.Struct, kw_only=True):
         """
         activity = self.activity
         parts = {
+            "kind": self.plan.kind,
             "statement": self.plan.statement,
             "sql": self.text,
             "parameters": _typed(self.parameters),

@@ -143,10 +143,10 @@ class DictRecords:
     """
 
     def __init__(self, source: str, entry: Source, records: Sequence[Mapping[str, Any]]) -> None:
-        if isinstance(records, str | bytes | Mapping) or not all(isinstance(one, Mapping) for one in records):
+        self._records: Final = () if isinstance(records, str | bytes | Mapping) else tuple(records)
+        if isinstance(records, str | bytes | Mapping) or not all(isinstance(one, Mapping) for one in self._records):
             raise Misuse(f"The records of {source} are a list of mappings, one for each record.")
         self._entry: Final = entry
-        self._records: Final = tuple(records)
         self._tree: Final = compiled(source, entry)
         self._present: set[str] = set()
         self._dropped = 0

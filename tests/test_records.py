@@ -224,6 +224,11 @@ def test_values_are_one_a_record() -> None:
         made.values("/accounts/*/balance")
 
 
+def test_what_an_iterator_gives_is_not_lost_while_it_is_looked_at() -> None:
+    made = DictRecords(NAME, ENTRY, iter([{"id": 1}, {"id": 2}]))  # type: ignore[arg-type]  # a program's mistake
+    assert made.count == 2
+
+
 @pytest.mark.parametrize("wrong", [{"id": 1}, "text", [1], [None]])
 def test_records_are_a_list_of_mappings(wrong: Any) -> None:
     with pytest.raises(Misuse, match="list of mappings"):

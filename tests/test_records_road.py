@@ -487,6 +487,21 @@ def test_a_bulk_import_is_held_before_its_intent(banks: Open) -> None:
     assert taken.records[1]["customer_id"] == 2
 
 
+def test_an_approval_to_take_in_is_none_to_give_out(banks: Open) -> None:
+    """A route takes in and answers under one name, in one operation."""
+    bank = banks(policy(obligations=({**REVIEW, "above": {"subjects": 0}},)))
+    given = {"source": POST, "text": "POST /applications", "parameters": "sha256:…"}
+    with bank.acting(operation="collect") as act:
+        held = refused(bank.collect, act, {"customer_id": 1})
+    assert isinstance(held, Held)
+    bank.guard.reviews.approve(held.review_id, DPO)
+    records = bank.records({"customer_id": 1}, source=POST)
+    with bank.acting(operation="collect", review=held.review_id) as act:
+        again = refused(bank.guard.release, act, given.pop("source"), records, **given)
+    assert isinstance(again, Held)
+    assert again.review_id != held.review_id
+
+
 def test_the_purpose_is_the_contexts(banks: Open) -> None:
     bank = banks()
     with bank.acting() as act:
