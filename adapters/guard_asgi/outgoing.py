@@ -25,7 +25,7 @@ from guard_asgi.headers import Headers, changed, names, without
 from guard_asgi.incoming import DIGESTS
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
-from guard_asgi.routers import Found, Scope
+from guard_asgi.routers import Course, Found, Scope
 from guard_asgi.table import Rule
 
 TELLING: Final = DIGESTS | {b"etag", b"last-modified", b"accept-ranges", b"x-total-count", b"link", b"cache-control"}
@@ -90,7 +90,7 @@ class Answer:
         self._scope: Final = scope
         self._send: Final = send
         self._method: Final[str] = scope["method"]
-        self._path: Final[str] = scope["path"]
+        self._course: Final = Course(scope)
         self._start: Message | None = None
         self._parts: list[Message] = []
         self._size = 0
@@ -147,14 +147,14 @@ class Answer:
         if not served.routed:
             return
         place = served.found.place
-        ran = self._scope.get("endpoint")
+        ran = self._course.ran
         self._ran = ran is not None
         if ran is None and status >= 300:
             return  # something before the endpoint refused the request
         if (
             place is None
             or ran is not place.endpoint
-            or (self._scope["method"], self._scope["path"]) != (self._method, self._path)
+            or not self._course.same
             or self._scope.get("path_params", {}) != served.found.parameters
         ):
             raise Refused.own(

@@ -10,19 +10,18 @@ from typing import Final
 
 from guard.errors import Refused
 from guard_asgi.problem import Message, Send
-from guard_asgi.routers import Found, Scope
+from guard_asgi.routers import Course, Found, Scope
 
 
 class Watched:
     """What the program sends to. `sent` says whether anything of an answer went out."""
 
     def __init__(self, scope: Scope, send: Send, found: Found, *, public: bool, routed: bool) -> None:
-        self._scope: Final = scope
         self._send: Final = send
         self._found: Final = found
         self._public: Final = public
         self._routed: Final = routed
-        self._asked: Final = (scope.get("method"), scope["path"])
+        self._course: Final = Course(scope)
         self.sent = False
         self.refusal: Refused | None = None
 
@@ -43,13 +42,13 @@ class Watched:
             raise self.refusal
 
     def _expected(self, message: Message) -> bool:
-        ran = self._scope.get("endpoint")
+        ran = self._course.ran
         kind = message["type"]
         if kind == "websocket.close":
             return True
         error = kind in _STARTS and int(message["status"]) >= 300
         place = self._found.place
-        if (self._scope.get("method"), self._scope["path"]) != self._asked:
+        if not self._course.same:
             return False
         if place is not None:
             return ran is place.endpoint or (ran is None and error)

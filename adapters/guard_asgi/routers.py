@@ -132,6 +132,28 @@ def _first(level: Level, scope: Scope, passed: list[object]) -> tuple[Leaf | Bra
     return None, {}
 
 
+class Course:
+    """What a request asks for when it is put to the router, to be compared with what answered."""
+
+    __slots__ = ("_asked", "_before", "_scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._asked = (scope.get("method"), scope["path"])
+        self._before = scope.get("endpoint")
+
+    @property
+    def same(self) -> bool:
+        """Whether method and path are still those that were asked for."""
+        return (self._scope.get("method"), self._scope["path"]) == self._asked
+
+    @property
+    def ran(self) -> object:
+        """The endpoint that the router reached; None where it reached none. A mount around all names itself before."""
+        now = self._scope.get("endpoint")
+        return None if now is self._before else now
+
+
 # --- Reading the router ---------------------------------------------------------------------------
 
 

@@ -405,6 +405,26 @@ def test_mounts_and_hosts_are_read_through(allowing: UnsafeGuard, tmp_path: Path
     assert get(app, "/h", headers=[(b"host", b"bank")]).status == 404
 
 
+def test_a_guarded_application_may_be_mounted(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    async def limited(request: Request, call_next: Any) -> Response:
+        return Response("not now", 503) if "x-late" in request.headers else await call_next(request)
+
+    inner = Starlette(routes=[Route("/applications/{customer_id}", row), Route("/p", secret)])
+    inner.add_middleware(BaseHTTPMiddleware, dispatch=limited)
+    wrapped(inner, allowing, tmp_path, {ONE: GUARDED, "GET /p": PUBLIC})
+    for app in (
+        Starlette(routes=[Mount("/of/{branch}", app=inner)]),
+        FastAPI(routes=[Mount("/of/{branch}", app=inner)]),
+    ):
+        assert get(app, "/of/3/applications/1002").json == {"customer_id": 1002}
+        assert get(app, "/of/3/p").json == {"secret": "SECRET"}
+        assert get(app, "/of/3/nowhere").status == 404
+        assert get(app, "/of/3/p", method="DELETE").status == 405
+        for path in ("/of/3/applications/1002", "/of/3/p", "/of/3/nowhere"):
+            assert get(app, path, headers=[(b"x-late", b"1")]).status == 503, path
+    assert get(inner, "/api/applications/1002", root_path="/api").json == {"customer_id": 1002}
+
+
 def test_a_mounted_application_without_routes_is_one_route(allowing: UnsafeGuard, tmp_path: Path) -> None:
     async def plain(scope: Any, receive: Any, send: Any) -> None:
         await JSONResponse({"secret": "SECRET"})(scope, receive, send)
