@@ -228,6 +228,12 @@ def test_a_body_that_nobody_declared_reaches_nobody(app: App, headers: Any) -> N
     assert app(headers=[(b"content-length", b"0")]).status == 200
 
 
+@pytest.mark.parametrize("headers", [[(b"Content-Length", b"2")], [(b"transfer-encoding", b"chunked")]])
+def test_an_announced_body_that_nobody_declared_keeps_the_program_from_running(app: App, headers: Any) -> None:
+    assert app(body=b"{}", headers=headers).rules == ["GUARD-BODY"]
+    assert app.ran == 0
+
+
 def test_path_and_body_name_one_person(app: App, allowing: UnsafeGuard, tmp_path: Path) -> None:
     put = {**COLLECT, "subject": {"path": "customer_id"}, "source": "bank:POST /applications"}
     routes = [Route("/applications/{customer_id}", app.endpoint, methods=["PUT"])]
