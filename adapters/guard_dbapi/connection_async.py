@@ -1,6 +1,6 @@
 """A guarded AsyncConnection: `connect = guard_dbapi.wrap_async(psycopg.AsyncConnection.connect, guard)`.
 
-The ledger and the register are asked in place: while an entry is made durable the event loop waits.
+The ledger is asked in place; while an entry is made durable the event loop goes on.
 """
 
 from __future__ import annotations

@@ -202,8 +202,12 @@ class Statement:
 
     def savepoint(self) -> None:
         """Begins what can be undone alone."""
-        self._session.savepoint()
-        self.parted = True
+        self.parted = True  # before it is: what ends it meanwhile leaves nothing open
+        try:
+            self._session.savepoint()
+        except Refused:
+            self.parted = False
+            raise
 
     def settle(self, keep: bool) -> None:
         """Keeps or undoes it."""

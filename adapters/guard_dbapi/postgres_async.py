@@ -257,8 +257,12 @@ class AsyncStatement:
 
     async def savepoint(self) -> None:
         """Begins what can be undone alone."""
-        await self._session.savepoint()
-        self.parted = True
+        self.parted = True  # before it is: who is cancelled meanwhile leaves nothing open
+        try:
+            await self._session.savepoint()
+        except Refused:
+            self.parted = False
+            raise
 
     async def settle(self, keep: bool) -> None:
         """Keeps or undoes it."""

@@ -93,6 +93,10 @@ class Unit(Kept):
             committed = self._session.end(commit=commit)
         except Refused as refused:
             refusal = refused
+        except BaseException:
+            self._session.close()
+            self.failed(commit=commit)
+            raise
         else:
             self.ended(committed=committed)
             return
@@ -105,7 +109,7 @@ class Unit(Kept):
         outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
         if outermost:
             self.begun()
-            self._session.start()
+            self._start()
         else:
             self._session.control(f"SAVEPOINT {name}")
         point = self.transaction.point()
@@ -123,12 +127,25 @@ class Unit(Kept):
                     self.undone(point)
             except Refused:
                 self.close()  # the database undoes it, and the error of the body comes out
+            except BaseException:
+                self.close()
+                raise
             raise
         self._depth -= 1
         if outermost:
             self.end(commit=True)
         else:
             self._session.control(f"RELEASE SAVEPOINT {name}")
+
+    def _start(self) -> None:
+        try:
+            self._session.start()
+        except Refused:
+            self.closing()
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Closes the connection; the database rolls back what was open."""
@@ -149,6 +166,10 @@ class AsyncUnit(Kept):
             committed = await self._session.end(commit=commit)
         except Refused as refused:
             refusal = refused
+        except BaseException:  # the task is cancelled, and nobody knows whether the database heard of it before
+            await self._session.abandon()
+            self.failed(commit=commit)
+            raise
         else:
             self.ended(committed=committed)
             return
@@ -161,7 +182,7 @@ class AsyncUnit(Kept):
         outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
         if outermost:
             self.begun()
-            await self._session.start()
+            await self._start()
         else:
             await self._session.control(f"SAVEPOINT {name}")
         point = self.transaction.point()
@@ -179,12 +200,30 @@ class AsyncUnit(Kept):
                     self.undone(point)
             except Refused:
                 await self.close()
+            except BaseException:
+                await self.abandon()
+                raise
             raise
         self._depth -= 1
         if outermost:
             await self.end(commit=True)
         else:
             await self._session.control(f"RELEASE SAVEPOINT {name}")
+
+    async def _start(self) -> None:
+        try:
+            await self._session.start()
+        except Refused:
+            self.closing()
+            raise
+        except BaseException:  # who is cancelled meanwhile leaves nothing open
+            await self.abandon()
+            raise
+
+    async def abandon(self) -> None:
+        """Ends the connection without waiting; the database rolls back what was open."""
+        await self._session.abandon()
+        self.ended(committed=False)
 
     async def close(self) -> None:
         """Closes the connection; the database rolls back what was open."""

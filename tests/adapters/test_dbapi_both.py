@@ -356,6 +356,50 @@ def test_a_write_that_is_interrupted_is_undone(opened: Open, monkeypatch: pytest
     assert incomes(bank) == [1, 1, 1]
 
 
+@pytest.mark.parametrize("commit", [True, False])
+@pytest.mark.parametrize("late", [True, False])
+def test_who_interrupts_the_end_of_a_transaction_makes_no_outcome_up(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, late: bool, commit: bool
+) -> None:
+    """Nobody knows whether the database heard of the commit before; an outcome that is missing reads as done."""
+    bank = opened(CLEARED)
+    connection = bank.connect()
+    end = type(connection._session).end
+
+    def interrupted(session: Any, *, commit: bool) -> bool:
+        if late:
+            end(session, commit=commit)
+        raise KeyboardInterrupt
+
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection.execute(bank.sql(RAISE), (7, 1002))
+        with monkeypatch.context() as patch:
+            patch.setattr(type(connection._session), "end", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                (connection.commit if commit else connection.rollback)()
+    assert connection.closed
+    written = bank.outside("SELECT monthly_income FROM {s}customer WHERE customer_id = 1002") == [(7,)]
+    assert written is (late and commit)
+    assert [one.kind for one in bank.entries] == ["intent", *([] if commit else ["rolled_back"])]
+
+
+def test_who_interrupts_a_savepoint_leaves_no_transaction(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = opened(CLEARED)
+    connection = bank.autocommit()
+    begin = type(connection._session).savepoint
+
+    def interrupted(session: Any) -> None:
+        begin(session)
+        raise KeyboardInterrupt
+
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(connection._session), "savepoint", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                connection.execute(bank.sql(RAISE), (7, 1002))
+        assert not connection.in_transaction
+
+
 def test_a_table_with_a_trigger_is_not_written(opened: Open) -> None:
     bank = opened(CLEARED)
     if bank.kind == "sqlite":
