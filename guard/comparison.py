@@ -11,7 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -63,7 +63,7 @@ def _ago(condition: FactCondition, ago: str, value: object, field_type: str, tod
 
 def _days(value: object, *, whole: bool) -> tuple[date, ...]:
     """The days that a value may mean. A moment that names its offset may be the day before or after elsewhere."""
-    if isinstance(value, date) and not (whole and isinstance(value, datetime)):
+    if isinstance(value, date):
         value = value.isoformat()  # as a database's driver gives it
     formed = (_WHOLE if whole else _MOMENT).fullmatch(value) if isinstance(value, str) else None
     if formed is None:
