@@ -159,8 +159,8 @@ class Answer:
         ):
             raise Refused.own(
                 "GUARD-ROUTE",
-                f"{served.rule.name} was declared, and another endpoint answered, or a middleware inside the guard "
-                "did; let no middleware inside it change or copy the scope.",
+                f"{served.rule.name} was declared, and another endpoint answered, or a middleware inside the guard did. "
+                "What answers by itself, or copies or changes the scope, stands outside: add it after GuardMiddleware.",
             )
 
     def _part(self, message: Message) -> None:

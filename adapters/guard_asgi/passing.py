@@ -34,10 +34,8 @@ class Watched:
 
     def _look(self, message: Message) -> None:
         if self.refusal is None and self._routed and not self._expected(message):
-            detail = "No endpoint was declared for it, and one answered."
-            if self._public:
-                detail = "Another endpoint answered than the one that is declared public."
-            self.refusal = Refused.own("GUARD-ROUTE", detail)
+            detail = "Another endpoint answered than is declared public" if self._public else "No route is declared"
+            self.refusal = Refused.own("GUARD-ROUTE", f"{detail}, or a middleware inside the guard did. {_MOVE}")
         if self.refusal is not None:
             raise self.refusal
 
@@ -54,5 +52,7 @@ class Watched:
             return ran is place.endpoint or (ran is None and error)
         return error and (ran is None or any(ran is one for one in self._found.passed))
 
+
+_MOVE: Final = "What answers by itself, or copies or changes the scope, stands outside: add it after GuardMiddleware."
 
 _STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})

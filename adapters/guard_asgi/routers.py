@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 from starlette.endpoints import HTTPEndpoint
-from starlette.routing import Host, Match, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router, WebSocketRoute
 
 from guard.errors import ConfigError, Problem
 from guard_asgi.purpose import Purpose
@@ -160,6 +160,8 @@ class Course:
 def routed(app: object) -> Any:
     """The application or router with the routes, inside whatever wraps it; None for any other ASGI application."""
     for _ in range(_DEEP):
+        if isinstance(app, BaseRoute):
+            return Router([app])  # a route that is an application by itself
         if isinstance(getattr(app, "routes", None), list):
             return app
         inner = getattr(app, "app", None)

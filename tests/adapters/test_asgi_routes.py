@@ -425,6 +425,20 @@ def test_a_guarded_application_may_be_mounted(allowing: UnsafeGuard, tmp_path: P
     assert get(inner, "/api/applications/1002", root_path="/api").json == {"customer_id": 1002}
 
 
+def test_a_route_may_be_an_application(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    one = Route("/{customer_id}", row)
+    apps: list[Any] = [
+        Mount("/applications", app=one),
+        Mount("/applications", app=one, middleware=[Middleware(Closed)]),
+    ]
+    apps += [Starlette(routes=[Mount("/applications", app=one)]), Router([Mount("/applications", app=Router([one]))])]
+    for app in apps[:1] + apps[2:]:
+        guarded = GuardMiddleware(app, allowing, as_lin, written(tmp_path, {ONE: GUARDED}))
+        assert get(guarded, "/applications/1002").json == {"customer_id": 1002}
+    hidden = GuardMiddleware(apps[1], allowing, as_lin, written(tmp_path, {"GET /applications/{path}": PUBLIC}))
+    assert get(hidden, "/applications/1002").rules == ["GUARD-ROUTE"]
+
+
 def test_a_mounted_application_without_routes_is_one_route(allowing: UnsafeGuard, tmp_path: Path) -> None:
     async def plain(scope: Any, receive: Any, send: Any) -> None:
         await JSONResponse({"secret": "SECRET"})(scope, receive, send)
