@@ -25,7 +25,7 @@ from guard_asgi.headers import Headers, changed, names, without
 from guard_asgi.incoming import DIGESTS
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
-from guard_asgi.routers import Course, Found, Scope
+from guard_asgi.routers import ELSEWHERE, Course, Found, Scope
 from guard_asgi.table import Rule
 
 TELLING: Final = DIGESTS | {b"etag", b"last-modified", b"accept-ranges", b"x-total-count", b"link", b"cache-control"}
@@ -159,8 +159,7 @@ class Answer:
         ):
             raise Refused.own(
                 "GUARD-ROUTE",
-                f"{served.rule.name} was declared, and another endpoint answered, or a middleware inside the guard did. "
-                "What answers by itself, or copies or changes the scope, stands outside: add it after GuardMiddleware.",
+                f"Another endpoint answered than {served.rule.name}, or a middleware inside the guard did. {ELSEWHERE}",
             )
 
     def _part(self, message: Message) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from guard.errors import Refused
 from guard_asgi.problem import Message, Send
-from guard_asgi.routers import Course, Found, Scope
+from guard_asgi.routers import ELSEWHERE, Course, Found, Scope
 
 
 class Watched:
@@ -35,7 +35,7 @@ class Watched:
     def _look(self, message: Message) -> None:
         if self.refusal is None and self._routed and not self._expected(message):
             detail = "Another endpoint answered than is declared public" if self._public else "No route is declared"
-            self.refusal = Refused.own("GUARD-ROUTE", f"{detail}, or a middleware inside the guard did. {_MOVE}")
+            self.refusal = Refused.own("GUARD-ROUTE", f"{detail}, or a middleware inside the guard did. {ELSEWHERE}")
         if self.refusal is not None:
             raise self.refusal
 
@@ -52,7 +52,5 @@ class Watched:
             return ran is place.endpoint or (ran is None and error)
         return error and (ran is None or any(ran is one for one in self._found.passed))
 
-
-_MOVE: Final = "What answers by itself, or copies or changes the scope, stands outside: add it after GuardMiddleware."
 
 _STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})

@@ -132,6 +132,12 @@ def _first(level: Level, scope: Scope, passed: list[object]) -> tuple[Leaf | Bra
     return None, {}
 
 
+ELSEWHERE: Final = (
+    "What answers by itself, or copies or changes the scope, stands outside: add it after GuardMiddleware."
+)
+"""What to do where not the endpoint that was expected answered."""
+
+
 class Course:
     """What a request asks for when it is put to the router, to be compared with what answered."""
 

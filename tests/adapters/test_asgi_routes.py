@@ -580,7 +580,7 @@ def test_an_endpoint_that_takes_another_s_place_answers_nothing(allowing: Unsafe
     app.router.routes.insert(0, Route("/applications/{customer_id}", secret))
     answered = get(app, "/applications/1002")
     assert answered.rules == ["GUARD-ROUTE"]
-    assert "another endpoint" in answered.json["detail"]
+    assert "Another endpoint" in answered.json["detail"]
 
 
 def test_a_base_http_middleware_inside_is_no_obstacle(allowing: UnsafeGuard, tmp_path: Path) -> None:
