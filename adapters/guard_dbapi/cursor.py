@@ -88,18 +88,20 @@ class GuardedCursor(Prepared):
     def _run(self, plan: guard_sql.Plan, sql: str, parameters: Any) -> None:
         self._statement = statement = Statement(self._session, name=self._name, writes=plan.writes)
         writing = plan.kind != "select"
-        self._unit.opening(writing=writing)
-        try:
-            if writing:
-                self.rowcount = self._write(plan, statement, sql, copied(parameters))
-            else:
-                self._batches = self._read(plan, statement, sql, copied(parameters))
-                self._rows.extend(next(self._batches, ()))
-                self._describe(statement)
-        finally:
-            if statement.parted:
-                statement.settle(keep=False)  # it ended where it stood: nothing of it may be committed
-            self._unit.closing()
+        with self._unit.lock:
+            self._unit.opening(writing=writing)
+            try:
+                if writing:
+                    self.rowcount = self._write(plan, statement, sql, copied(parameters))
+                else:
+                    batches = self._read(plan, statement, sql, copied(parameters))
+                    self._rows.extend(next(batches, ()))
+                    self._batches = self._unit.alone(batches)
+                    self._describe(statement)
+            finally:
+                if statement.parted:
+                    statement.settle(keep=False)  # it ended where it stood: nothing of it may be committed
+                self._unit.closing()
 
     def _read(self, plan: guard_sql.Plan, statement: Statement, sql: str, parameters: Any) -> Iterator[list[Row]]:
         if plan.public:

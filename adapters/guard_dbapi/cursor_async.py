@@ -79,18 +79,20 @@ class AsyncGuardedCursor(Prepared):
     async def _run(self, plan: guard_sql.Plan, sql: str, parameters: Any) -> None:
         self._statement = statement = AsyncStatement(self._session, name=self._name)
         writing = plan.kind != "select"
-        self._unit.opening(writing=writing)
-        try:
-            if writing:
-                self.rowcount = await self._write(plan, statement, sql, copied(parameters))
-            else:
-                self._batches = self._read(plan, statement, sql, copied(parameters))
-                self._rows.extend(await anext(self._batches, ()))
-                self._describe(statement)
-        finally:
-            if statement.parted:
-                await self._session.abandon()  # it ended where it stood: nothing of it may be committed
-            self._unit.closing()
+        async with self._unit.lock:
+            self._unit.opening(writing=writing)
+            try:
+                if writing:
+                    self.rowcount = await self._write(plan, statement, sql, copied(parameters))
+                else:
+                    batches = self._read(plan, statement, sql, copied(parameters))
+                    self._rows.extend(await anext(batches, ()))
+                    self._batches = self._unit.alone(batches)
+                    self._describe(statement)
+            finally:
+                if statement.parted:
+                    await self._session.abandon()  # it ended where it stood: nothing of it may be committed
+                self._unit.closing()
 
     def _read(self, plan: guard_sql.Plan, statement: AsyncStatement, sql: str, parameters: Any) -> Batches:
         if plan.public:

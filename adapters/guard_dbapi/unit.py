@@ -6,9 +6,11 @@ withdrew since; when the transaction ends it registers what became of the writes
 
 from __future__ import annotations
 
+from asyncio import Lock
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
@@ -17,6 +19,9 @@ from guard_dbapi.driver import Session
 
 if TYPE_CHECKING:
     from guard_dbapi.postgres_async import AsyncSession
+
+
+T = TypeVar("T")
 
 
 class State(Protocol):
@@ -81,71 +86,92 @@ class Kept:
 
 
 class Unit(Kept):
-    """One for each connection."""
+    """One for each connection. `lock` is held while a statement runs, or a transaction begins or ends.
+
+    Between a write and the check of what it wrote nothing else may happen on the connection: another thread's commit
+    would make it stay.
+    """
 
     def __init__(self, session: Session, guard: Guard) -> None:
         super().__init__(session, guard)
         self._session: Final = session
+        self.lock: Final = RLock()
+
+    def alone(self, batches: Iterator[T]) -> Iterator[T]:
+        """The batches, each taken while nothing else happens on the connection."""
+        while True:
+            with self.lock:
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
     def end(self, *, commit: bool) -> None:
         """Commits or rolls back, and registers what became of each write."""
-        try:
-            committed = self._session.end(commit=commit)
-        except Refused as refused:
-            refusal = refused
-        except BaseException:
-            self._session.close()
+        with self.lock:
+            try:
+                committed = self._session.end(commit=commit)
+            except Refused as refused:
+                refusal = refused
+            except BaseException:  # nobody knows whether the database heard of it before
+                self._session.close()
+                self.failed(commit=commit)
+                raise
+            else:
+                self.ended(committed=committed)
+                return
             self.failed(commit=commit)
-            raise
-        else:
-            self.ended(committed=committed)
-            return
-        self.failed(commit=commit)
         raise refusal
 
     @contextmanager
     def block(self) -> Iterator[None]:
         """A transaction, or a savepoint where one is open: kept if the body ends, undone if it raises."""
-        outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
-        if outermost:
-            self.begun()
-            self._start()
-        else:
-            self._session.control(f"SAVEPOINT {name}")
-        point = self.transaction.point()
-        self._depth += 1
+        with self.lock:
+            outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
+            if outermost:
+                self._start()
+            else:
+                self._session.control(f"SAVEPOINT {name}")
+            point = self.transaction.point()
+            self._depth += 1
         try:
             yield
         except BaseException:
-            self._depth -= 1
             try:
-                if outermost:
-                    self.end(commit=False)
-                else:
-                    self._session.control(f"ROLLBACK TO SAVEPOINT {name}")
-                    self._session.control(f"RELEASE SAVEPOINT {name}")
-                    self.undone(point)
+                self._undo(None if outermost else name, point)
             except Refused:
                 self.close()  # the database undoes it, and the error of the body comes out
             except BaseException:
                 self.close()
                 raise
             raise
-        self._depth -= 1
-        if outermost:
-            self.end(commit=True)
-        else:
-            self._session.control(f"RELEASE SAVEPOINT {name}")
+        with self.lock:
+            self._depth -= 1
+            if outermost:
+                self.end(commit=True)
+            else:
+                self._session.control(f"RELEASE SAVEPOINT {name}")
 
     def _start(self) -> None:
+        self.begun()
         try:
             self._session.start()
         except Refused:
             self.closing()
             raise
-        except BaseException:
+        except BaseException:  # nobody knows whether it has begun
             self.close()
             raise
+
+    def _undo(self, name: str | None, point: int) -> None:
+        with self.lock:
+            self._depth -= 1
+            if name is None:
+                self.end(commit=False)
+                return
+            self._session.control(f"ROLLBACK TO SAVEPOINT {name}")
+            self._session.control(f"RELEASE SAVEPOINT {name}")
+            self.undone(point)
 
     def close(self) -> None:
         """Closes the connection; the database rolls back what was open."""
@@ -154,14 +180,28 @@ class Unit(Kept):
 
 
 class AsyncUnit(Kept):
-    """`Unit`, awaited."""
+    """`Unit`, awaited: between tasks."""
 
     def __init__(self, session: AsyncSession, guard: Guard) -> None:
         super().__init__(session, guard)
         self._session: Final = session
+        self.lock: Final = Lock()
+
+    async def alone(self, batches: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The batches, each taken while nothing else happens on the connection."""
+        while True:
+            async with self.lock:
+                batch = await anext(batches, None)
+            if batch is None:
+                return
+            yield batch
 
     async def end(self, *, commit: bool) -> None:
         """Commits or rolls back, and registers what became of each write."""
+        async with self.lock:
+            await self._end(commit=commit)
+
+    async def _end(self, *, commit: bool) -> None:
         try:
             committed = await self._session.end(commit=commit)
         except Refused as refused:
@@ -179,25 +219,19 @@ class AsyncUnit(Kept):
     @asynccontextmanager
     async def block(self) -> AsyncIterator[None]:
         """As `Unit.block`."""
-        outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
-        if outermost:
-            self.begun()
-            await self._start()
-        else:
-            await self._session.control(f"SAVEPOINT {name}")
-        point = self.transaction.point()
-        self._depth += 1
+        async with self.lock:
+            outermost, name = self._depth == 0 and not self._state.in_transaction, f"guard_block_{self._depth}"
+            if outermost:
+                await self._start()
+            else:
+                await self._session.control(f"SAVEPOINT {name}")
+            point = self.transaction.point()
+            self._depth += 1
         try:
             yield
         except BaseException:
-            self._depth -= 1
             try:
-                if outermost:
-                    await self.end(commit=False)
-                else:
-                    await self._session.control(f"ROLLBACK TO SAVEPOINT {name}")
-                    await self._session.control(f"RELEASE SAVEPOINT {name}")
-                    self.undone(point)
+                await self._undo(None if outermost else name, point)
             except Refused:
                 await self.close()
             except BaseException:
@@ -208,17 +242,29 @@ class AsyncUnit(Kept):
         if outermost:
             await self.end(commit=True)
         else:
-            await self._session.control(f"RELEASE SAVEPOINT {name}")
+            async with self.lock:
+                await self._session.control(f"RELEASE SAVEPOINT {name}")
 
     async def _start(self) -> None:
+        self.begun()
         try:
             await self._session.start()
         except Refused:
             self.closing()
             raise
-        except BaseException:  # who is cancelled meanwhile leaves nothing open
+        except BaseException:  # the task is cancelled, and nobody knows whether it has begun
             await self.abandon()
             raise
+
+    async def _undo(self, name: str | None, point: int) -> None:
+        self._depth -= 1
+        async with self.lock:
+            if name is None:
+                await self._end(commit=False)
+                return
+            await self._session.control(f"ROLLBACK TO SAVEPOINT {name}")
+            await self._session.control(f"RELEASE SAVEPOINT {name}")
+            self.undone(point)
 
     async def abandon(self) -> None:
         """Ends the connection without waiting; the database rolls back what was open."""

@@ -179,6 +179,43 @@ def test_a_cancelled_write_leaves_nothing(bank: Bank, monkeypatch: pytest.Monkey
     assert income(bank) == 1
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_two_tasks_write_on_one_connection(bank: Bank, alone: bool) -> None:
+    """What one is refused is undone alone, what the other wrote stays, and a commit waits for both."""
+    wrote: list[int] = []
+    refused_: list[tuple[str, ...]] = []
+
+    async def work(connection: guard_dbapi.AsyncGuardedConnection) -> None:
+        async def writing() -> None:
+            wrote.extend([(await connection.execute(RAISE, (value, 1002))).rowcount for value in range(2, 22)])
+
+        async def trying() -> None:
+            for _ in range(20):
+                with pytest.raises(Refused) as raised:
+                    await connection.execute("UPDATE customer SET monthly_income = 5 WHERE customer_id = 1003")
+                refused_.append(raised.value.rules)
+
+        async def reading() -> None:
+            for _ in range(20):
+                await (await connection.execute(EVERYBODY)).fetchall()
+
+        async def committing() -> None:
+            for _ in range(20):
+                await connection.commit()
+                await asyncio.sleep(0)
+
+        await asyncio.gather(writing(), trying(), reading(), committing())
+        await connection.commit()
+        assert not connection.in_transaction
+
+    run(bank, work, autocommit=alone)
+    assert wrote == [1] * 20
+    assert len(refused_) == 20
+    assert "GUARD-DATABASE" not in {rule for rules in refused_ for rule in rules}
+    assert income(bank) == 21
+    assert kinds(bank).count("done") == 20
+
+
 def test_modes_are_set_outside_a_transaction(bank: Bank) -> None:
     async def work(connection: guard_dbapi.AsyncGuardedConnection) -> None:
         await connection.set_isolation_level(psycopg.IsolationLevel.SERIALIZABLE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -381,6 +382,92 @@ def test_who_interrupts_the_end_of_a_transaction_makes_no_outcome_up(
     written = bank.outside("SELECT monthly_income FROM {s}customer WHERE customer_id = 1002") == [(7,)]
     assert written is (late and commit)
     assert [one.kind for one in bank.entries] == ["intent", *([] if commit else ["rolled_back"])]
+
+
+@pytest.mark.parametrize("what", ["commit", "write", "read", "block"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_another_thread_waits_until_a_write_is_settled(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, what: str, alone: bool
+) -> None:
+    """Between the write and its check nothing else happens on the connection: a commit would make it stay."""
+    bank = opened(CLEARED)
+    modes: dict[str, Any] = {"check_same_thread": False} if bank.kind == "sqlite" else {"autocommit": alone}
+    if bank.kind == "sqlite" and alone:
+        modes["isolation_level"] = None
+    connection = bank.connect(**modes)
+    fetch, others = Statement.fetch, []
+    failed: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            with bank.guard.acting(LIN, purpose=PURPOSE):
+                if what == "commit":
+                    connection.commit()
+                elif what == "write":
+                    connection.execute(bank.sql(RAISE), (8, 1001))
+                elif what == "read":
+                    connection.execute("SELECT full_name FROM customer WHERE customer_id = 1001").fetchall()
+                else:
+                    with connection.transaction():
+                        connection.execute(bank.sql(RAISE), (8, 1001))
+        except BaseException as error:  # noqa: BLE001 -- it is looked at below
+            failed.append(error)
+
+    def interrupted(statement: Statement, size: int) -> Any:
+        rows = fetch(statement, size)
+        if "RETURNING" in (statement.text or "") and not others:
+            others.append(threading.Thread(target=other))
+            others[0].start()
+            others[0].join(0.3)
+            raise KeyboardInterrupt
+        return rows
+
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        with monkeypatch.context() as patch:
+            patch.setattr(Statement, "fetch", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                connection.execute(bank.sql(RAISE), (9000, 1002))
+            others[0].join()
+        connection.commit()
+    assert not failed
+    assert incomes(bank) == [8 if what in ("write", "block") else 1, 1, 1]
+    assert not connection.in_transaction
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_two_threads_write_on_one_connection(opened: Open, alone: bool) -> None:
+    """What one is refused is undone alone, and what the other wrote stays."""
+    bank = opened(CLEARED)
+    modes: dict[str, Any] = {"check_same_thread": False} if bank.kind == "sqlite" else {"autocommit": alone}
+    if bank.kind == "sqlite" and alone:
+        modes["isolation_level"] = None
+    connection = bank.connect(**modes)
+    refused: list[tuple[str, ...]] = []
+    wrote: list[int] = []
+
+    def writing() -> None:
+        with bank.guard.acting(LIN, purpose=PURPOSE):
+            wrote.extend(connection.execute(bank.sql(RAISE), (value, 1002)).rowcount for value in range(2, 22))
+
+    def trying() -> None:
+        with bank.guard.acting(LIN, purpose=PURPOSE):
+            for _ in range(20):
+                with pytest.raises(Refused) as raised:
+                    connection.execute("UPDATE customer SET monthly_income = 5 WHERE customer_id = 1003")
+                refused.append(raised.value.rules)
+
+    threads = [threading.Thread(target=one) for one in (writing, trying)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    with bank.guard.acting(LIN, purpose=PURPOSE):
+        connection.commit()
+    assert wrote == [1] * 20
+    assert len(refused) == 20
+    assert "GUARD-DATABASE" not in {rule for rules in refused for rule in rules}
+    assert incomes(bank) == [1, 21, 1]
+    assert kinds(bank).count("done") == 20
 
 
 def test_who_interrupts_a_savepoint_leaves_no_transaction(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
