@@ -174,8 +174,81 @@ def test_tables_of_others_beside_the_demos_stay(postgres_url, tmp_path):
         "ALTER TABLE demo_bank.note ADD FOREIGN KEY (c) REFERENCES demo_bank.customer",
     )
     before = snapshot(postgres_url)
-    with pytest.raises(Misuse, match="did not take the demo's tables"):
+    with pytest.raises(Misuse, match=r"The table demo_bank.customer there is not as guard made it.*createdb"):
         bank.build(tmp_path / "3", database=postgres_url)
+    assert snapshot(postgres_url) == before
+
+
+PRECIOUS = "CREATE TABLE public.own AS SELECT * FROM demo_bank.branch"
+TRIGGER = (
+    "CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.own; RETURN NULL; END'"
+)
+FURTHER = {
+    "a foreign key that cascades": [
+        "CREATE TABLE public.own (c integer REFERENCES demo_bank.customer ON DELETE CASCADE)",
+        "INSERT INTO public.own VALUES (1001)",
+    ],
+    "a foreign key that sets NULL": [
+        "CREATE TABLE public.own (c integer REFERENCES demo_bank.loan ON DELETE SET NULL)",
+        "INSERT INTO public.own SELECT min(loan_id) FROM demo_bank.loan",
+    ],
+    "a table that inherits": [
+        "CREATE TABLE public.own () INHERITS (demo_bank.branch)",
+        "INSERT INTO public.own VALUES ('x', 'y', 'z')",
+    ],
+    "a table that inherits from the ledger": [
+        "CREATE TABLE public.own () INHERITS (guard.guard_notice)",
+        "INSERT INTO public.own VALUES ('x', 'y', 'z', 1)",
+    ],
+    "a view in a table's place": [
+        PRECIOUS,
+        "DROP TABLE demo_bank.branch",
+        "CREATE VIEW demo_bank.branch AS SELECT * FROM public.own",
+    ],
+    "a trigger": [
+        PRECIOUS,
+        TRIGGER,
+        "CREATE TRIGGER t AFTER DELETE ON demo_bank.branch FOR EACH ROW EXECUTE FUNCTION public.f()",
+    ],
+    "a trigger on filling": [
+        PRECIOUS,
+        TRIGGER,
+        "CREATE TRIGGER t AFTER INSERT ON demo_bank.loan FOR EACH STATEMENT EXECUTE FUNCTION public.f()",
+    ],
+    "a rule": [PRECIOUS, "CREATE RULE r AS ON DELETE TO demo_bank.branch DO ALSO DELETE FROM public.own"],
+    "a column": [
+        "ALTER TABLE demo_bank.branch ADD COLUMN mine text DEFAULT 'precious'",
+        "CREATE VIEW public.own AS SELECT * FROM demo_bank.branch",
+    ],
+    "a customer": [
+        (
+        "INSERT INTO demo_bank.customer (customer_id, full_name, id_number, id_valid_to, birth_date, mobile,"
+        " home_address) VALUES (77, 'x', 'x', '2040-01-01', '2000-01-01', 'x', 'x')"
+        ),
+        "CREATE VIEW public.own AS SELECT customer_id, full_name FROM demo_bank.customer ORDER BY 1",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("texts", FURTHER.values(), ids=FURTHER)
+def test_nothing_that_others_hung_on_the_demos_tables_is_reached(texts, postgres_url, tmp_path):
+    """The mark is a comment: it does not say that a DELETE ends where the demo's rows end."""
+    with Guard.load(bank.build(tmp_path / "1", database=postgres_url)):
+        pass
+    run(postgres_url, *texts)
+    precious, before = run(postgres_url, "SELECT * FROM public.own"), snapshot(postgres_url)
+    with pytest.raises(Misuse, match="Nothing was changed"):
+        bank.build(tmp_path / "2", database=postgres_url)
+    assert run(postgres_url, "SELECT * FROM public.own") == precious != []
+    assert snapshot(postgres_url) == before
+
+
+def test_tables_of_another_role_under_a_copied_mark_run_none_of_its_code(postgres_url, tmp_path):
+    """A check or a default runs as whoever fills the table: a superuser, say."""
+    bank.build(tmp_path / "1", database=postgres_url)
+    before = snapshot(postgres_url)
+    with pytest.raises(Misuse, match="not as guard made it for this role"):
+        bank.build(tmp_path / "2", database=as_superuser(postgres_url))
     assert snapshot(postgres_url) == before
 
 

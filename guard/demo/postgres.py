@@ -2,8 +2,10 @@
 
 Two schemas are the demo's: the holder's own for its tables, and `guard` for the ledger, which is why a database holds
 one example holder and nobody's real ledger. Both are marked by a comment on the schema. A schema without the mark is
-only taken where there is nothing in it, not even another comment. No table is ever dropped, and all is done in one
-transaction or not at all.
+only taken where there is nothing in it, not even another comment. A mark is only a comment, though: what is emptied
+must still be the table that the demo made, of this role, with nothing of anybody else's on it that emptying would
+reach, and no persons in it but the example's. No table is ever dropped, and all is done in one transaction or not at
+all.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Table, delete, select, text, update
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -34,6 +36,25 @@ _FOUND: Final = text(
     " FROM pg_namespace n WHERE n.nspname = :schema"
 )
 """The mark of a schema, and what there is in it."""
+
+_STRANGE: Final = text(
+    "SELECT c.relname::text, c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity AND NOT c.relhasrules"
+    " AND c.relowner = current_user::regrole::oid"
+    " AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid))"
+    " AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)"
+    " AND NOT EXISTS (SELECT FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid"
+    " WHERE f.contype = 'f' AND f.confrelid = c.oid"
+    " AND NOT (o.relnamespace = c.relnamespace AND o.relname::text = ANY(:names))),"
+    " ARRAY(SELECT a.attname::text FROM pg_attribute a"
+    " WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = :schema AND c.relname::text = ANY(:names)"
+)
+"""Of each table: whether emptying and filling it touches nothing else and runs nobody's code; its columns.
+
+A view, a rule, a trigger, a table that inherits, a foreign key that cascades would each carry a DELETE further. What
+another role owns may have checks and defaults of that role, which would run as whoever fills the table.
+"""
 
 _OWN_DATABASE: Final = "Nothing was changed: give the demo a database of its own (createdb guard_demo)."
 
@@ -84,21 +105,40 @@ def _shielded(engine: Engine, holder: Holder, day: date) -> None:
 
 
 def _make(connection: Connection, holder: Holder, day: date) -> None:
+    content = {name: list(rows) for name, rows in holder.rows(day).items()}
+    persons = {str(row[holder.person.name]) for row in content[holder.person.table.name]}
     ledger = _claim(connection, holder, SCHEMA)
     there = _claim(connection, holder, holder.schema)
+    _as_made(connection, SCHEMA, metadata, ledger)
+    _as_made(connection, holder.schema, holder.tables, there)
     lies = {"schema_translate_map": {None: holder.schema}}
+    if holder.person.table.name in there:
+        found = connection.scalars(select(holder.person), execution_options=lies)
+        if not persons.issuperset(map(str, found)):
+            raise Misuse(f"The tables there have others in them than the example's persons. {_OWN_DATABASE}")
     if "guard_meta" in ledger:
-        known = connection.scalars(select(holder.person), execution_options=lies) if there else ()
-        _forget(connection, ledger, {str(one) for one in known})
+        _forget(connection, ledger, persons)
     for table in reversed(holder.tables.sorted_tables):
         if table.name in there:
             connection.execute(delete(table), execution_options=lies)
-    content = holder.rows(day)
     for table in holder.tables.sorted_tables:
         if table.name not in there:
             for statement in made(table):
                 connection.execute(statement, execution_options=lies)
         _fill(connection, holder.schema, table, content[table.name])
+
+
+def _as_made(connection: Connection, schema: str, tables: MetaData, there: frozenset[str]) -> None:
+    """Misuse where one of the tables that would be emptied is not, or not only, what the demo made."""
+    columns = {table.name: set(table.columns.keys()) for table in tables.tables.values()}
+    ours = columns.keys() & there
+    found = connection.execute(_STRANGE, {"schema": schema, "names": sorted(columns)}).all()
+    as_made = {name for name, alone, has in found if alone and set(has) == columns[name]}
+    if strange := sorted(ours - as_made):
+        raise Misuse(
+            f"The table {schema}.{strange[0]} there is not as guard made it for this role, or something of yours hangs "
+            f"on it, such as a foreign key, a trigger or a column. {_OWN_DATABASE}"
+        )
 
 
 def _claim(connection: Connection, holder: Holder, schema: str) -> frozenset[str]:
