@@ -15,7 +15,7 @@ import msgspec
 from starlette.convertors import Convertor
 from starlette.routing import compile_path
 
-from guard.catalogue import Catalogue, Source
+from guard.catalogue import SUBJECT_TYPES, Catalogue, Source
 from guard.config import Limits
 from guard.context import STAFF
 from guard.documents import Document
@@ -332,9 +332,13 @@ class _Compiler:
         read = {"subject": entry.subject.body if entry.subject else None}
         read["request"] = request.notice.body if isinstance(request.notice, NoticePlace) else None
         for part, pointer in read.items():
-            if pointer is not None and (pointer not in source.fields or "/*" in pointer):
+            field = source.fields.get(pointer) if pointer is not None else None
+            if pointer is not None and (field is None or field.type not in SUBJECT_TYPES or "/*" in pointer):
                 self._wrong(
-                    name, f"{request.source} has no single field {pointer}", "name a field of the catalogue", part
+                    name,
+                    f"{request.source} has no single field {pointer}",
+                    "name a field of the catalogue, of type text or integer",
+                    part,
                 )
 
     def _wrong(self, name: str, message: str, remedy: str, part: str | None = None) -> None:

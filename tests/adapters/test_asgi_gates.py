@@ -234,6 +234,48 @@ def test_an_announced_body_that_nobody_declared_keeps_the_program_from_running(a
     assert app.ran == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "notice"),
+    [({"loan_purpose": "n-1"}, "n-1"), ({}, None), ({"loan_purpose": ""}, None), ({"loan_purpose": 5}, None)],
+)
+def test_a_form_may_say_which_notice_it_showed(
+    allowing: UnsafeGuard, tmp_path: Path, said: dict[str, Any], notice: str | None
+) -> None:
+    form = {**COLLECT, "request": {"notice": {"body": "/loan_purpose"}}}
+    app = App(allowing, tmp_path, {**SAID, "POST /applications": form})
+    answered = app("/applications", **post({**FORM, **said}))
+    if notice is None:
+        assert (answered.rules, app.ran) == (["GUARD-REQUEST"], 0)
+    else:
+        assert app.requests[0].scope["guard"].declared.notice == notice
+
+
+def test_what_is_done_with_a_form_may_be_another_operation(documents: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def decide(activity: Activity) -> dict[str, Any]:
+        seen.append(activity.operation)
+        return allow_all(activity)
+
+    with deciding(documents, tmp_path, decide) as guard:
+        app = App(guard, tmp_path, {**SAID, "POST /applications": {**COLLECT, "operation": "store"}})
+        app("/applications", **post(FORM))
+        acting = app.requests[0].scope["guard"]
+    assert seen == ["collect", "use"]
+    assert acting.operation == "store"
+    assert [one.operation for one in acting.outcomes] == ["collect", "use"]
+
+
+def test_large_bodies_are_worked_on_in_a_thread(app: App, backend: str) -> None:
+    large = {**FORM, "full_name": "x" * 70_000}
+    app.respond = lambda _: JSONResponse({**large, "other": "SECRET"})
+    answered = app("/applications", **post({**large, "other": 1}), backend=backend)
+    assert answered.json == large
+    assert json.loads(app.bodies[0]) == large
+    error = JSONResponse({"detail": "x" * 70_000}, 400)
+    assert app.answering(error, "/all", backend=backend).json["title"] == "Bad Request"
+
+
 def test_path_and_body_name_one_person(app: App, allowing: UnsafeGuard, tmp_path: Path) -> None:
     put = {**COLLECT, "subject": {"path": "customer_id"}, "source": "bank:POST /applications"}
     routes = [Route("/applications/{customer_id}", app.endpoint, methods=["PUT"])]
@@ -547,6 +589,31 @@ def test_a_refusal_in_the_program_is_problem_details(app: App, backend: str) -> 
     app.app.router.routes[2] = Route("/all", in_a_group)
     said = get(app.app, "/all", backend=backend)
     assert said.rules == ["GUARD-SQL"]
+
+
+def test_a_refusal_among_other_failures_is_a_failure(app: App, backend: str) -> None:
+    failures = ExceptionGroup("both", [Refused.own("GUARD-SQL"), ExceptionGroup("inner", [ValueError("SECRET")])])
+    sent: list[Any] = []
+    with pytest.raises(ExceptionGroup):
+        app.answering(failures, sent=sent, backend=backend)
+    assert sent[0]["status"] == 500
+    alone = ExceptionGroup("one", [ExceptionGroup("inner", [Refused.own("GUARD-SQL")])])
+    assert app.answering(alone, backend=backend).rules == ["GUARD-SQL"]
+
+
+def test_a_program_that_handles_refusals_does_not_handle_the_gate_s(app: App) -> None:
+    """Its handler is called when the answer has begun already, which Starlette takes for an error."""
+    app.app.add_exception_handler(Refused, lambda _, __: PlainTextResponse("SECRET"))
+    assert app.answering(PlainTextResponse("SECRET")).rules == ["GUARD-BODY"]
+    assert app.answering(Refused.own("GUARD-SQL")).rules == ["GUARD-BODY"]
+
+
+def test_a_refusal_after_the_answer_is_raised(app: App) -> None:
+    def after() -> None:
+        app.guard.current()
+
+    with pytest.raises(Refused, match="GUARD-CONTEXT"):
+        app.answering(JSONResponse({"customer_id": 1002}, background=BackgroundTask(after)))
 
 
 @pytest.mark.parametrize(

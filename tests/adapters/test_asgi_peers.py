@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,12 @@ from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import guard_asgi
-from guard.errors import ConfigError
+from guard.errors import ConfigError, Refused
 from guard.model import Activity
 from guard.testing import UnsafeGuard, allow_all, deny
 from guard_asgi import GuardMiddleware
@@ -169,6 +170,32 @@ def test_a_websocket_is_a_connection_like_all(denying: UnsafeGuard, tmp_path: Pa
     with TestClient(app) as client, pytest.raises((WebSocketDisconnect, ConfigError)):
         client.websocket_connect("/talk").__enter__()
     assert "websocket" not in ran
+
+
+def test_a_websocket_that_another_endpoint_takes_is_closed(denying: UnsafeGuard, tmp_path: Path) -> None:
+    async def quiet(websocket: WebSocket) -> None:
+        try:
+            await talk(websocket)
+        except Refused:
+            return
+
+    for other in (talk, quiet):
+        app = application(denying, tmp_path, [WebSocketRoute("/open", secret)], {"WEBSOCKET /open": PUBLIC})
+        assert get(app, "/nowhere").status == 404
+        app.router.routes.insert(0, WebSocketRoute("/{path:path}", other))
+        with TestClient(app) as client, pytest.raises(WebSocketDisconnect) as closed:
+            client.websocket_connect("/open").__enter__()
+        assert closed.value.code == 1008
+
+
+def test_a_public_endpoint_that_catches_its_refusal_answers_nothing(denying: UnsafeGuard, tmp_path: Path) -> None:
+    async def quiet(scope: Any, receive: Any, send: Any) -> None:
+        scope["path"] = "/applications/1002"
+        with suppress(Refused):
+            await JSONResponse({"secret": "SECRET"})(scope, receive, send)
+
+    app = application(denying, tmp_path, [Mount("/plain", app=quiet)], {"GET /plain/{path}": PUBLIC})
+    assert get(app, "/plain/x").rules == ["GUARD-ROUTE"]
 
 
 def test_a_websocket_of_an_application_without_routes_is_closed(denying: UnsafeGuard, tmp_path: Path) -> None:

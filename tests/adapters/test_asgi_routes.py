@@ -157,11 +157,12 @@ def test_a_wrong_entry_says_what_to_write(
 
 
 def test_a_subject_or_notice_in_the_body_is_a_field_of_the_catalogue(allowing: UnsafeGuard, tmp_path: Path) -> None:
-    entry = {"purpose": PURPOSE, "subject": {"body": "/id"}, "request": {"notice": {"body": "/notice"}}}
+    entry = {"purpose": PURPOSE, "subject": {"body": "/id"}, "request": {"notice": {"body": "/foreign_worker"}}}
     app = Starlette(routes=[Route("/applications", row, methods=["POST"])])
     said = wrong(wrapped(app, allowing, tmp_path, {"POST /applications": entry}))
     assert "bank:POST /applications has no single field /id" in said
-    assert "bank:POST /applications has no single field /notice" in said
+    assert "bank:POST /applications has no single field /foreign_worker" in said
+    assert "of type text or integer" in said
 
 
 def test_a_declaration_for_no_route_is_wrong(allowing: UnsafeGuard, tmp_path: Path) -> None:
@@ -175,6 +176,21 @@ def test_names_of_routes_are_a_method_and_a_path(allowing: UnsafeGuard, tmp_path
     for name in ("/p", "get /p", "FETCH /p", "GET p", "GET  /p", "GET /p "):
         app = wrapped(Starlette(routes=[Route("/p", row)]), allowing, tmp_path, {name: PUBLIC})
         assert "a method and a path" in wrong(app), name
+
+
+def test_without_a_router_every_template_is_declared_whole(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    async def plain(scope: Any, receive: Any, send: Any) -> None: ...
+
+    said = written(tmp_path, {ONE: {"subject": {"path": "customer_id"}}})
+    assert f"the route {ONE} is not declared" in wrong(GuardMiddleware(plain, allowing, as_lin, said))
+    assert "name them in routes=" in wrong(GuardMiddleware(plain, allowing, as_lin))
+
+
+def test_a_guarded_route_has_methods(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    app = Starlette(routes=[Route("/applications/{customer_id}", row)])
+    said = {"* /applications/{customer_id}": GUARDED}
+    assert "* /applications/{customer_id}" not in wrong(wrapped(app, allowing, tmp_path, {**said, "GET /x": PUBLIC}))
+    assert get(wrapped(Starlette(routes=app.routes), allowing, tmp_path, said), "/applications/1002").status == 200
 
 
 def test_a_file_that_is_not_there_is_named(allowing: UnsafeGuard, tmp_path: Path) -> None:
