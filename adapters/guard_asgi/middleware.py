@@ -27,8 +27,11 @@ class GuardMiddleware:
     """Guards the routes of an application.
 
     `identify` makes an Actor of the scope, from what authentication put there. `routes` is the path of routes.yaml,
-    taken from the working directory; without it all is declared in code. What is wrong is said when the application
-    starts, or with the first request where the server does not tell it that it starts: ConfigError or Misuse.
+    taken from the working directory; without it all is declared in code. An application without routes that can be
+    read is served by the templates of routes.yaml alone, the first that fits.
+
+    What is wrong is said when the application starts, or with the first request where the server does not tell it
+    that it starts: ConfigError or Misuse.
     """
 
     def __init__(

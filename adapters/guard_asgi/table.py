@@ -170,6 +170,9 @@ def compiled(app: Any, document: Document | None, declared: Routes | None, world
     return _Compiler(document or Document("application", {}, {}), declared, world).table(app)
 
 
+_RENAME: Final = "declare them alike, or give a parameter of one of the templates another name"
+
+
 class _Compiler:
     def __init__(self, document: Document, declared: Routes | None, world: World) -> None:
         self.document = document
@@ -202,17 +205,18 @@ class _Compiler:
 
     def rules(self, places: Sequence[Place]) -> Rules:
         """The rule of every method of every endpoint."""
-        made: dict[tuple[str, str], Rule] = {}
+        entries: dict[tuple[str, str], Entry] = {}
         used: set[tuple[str, str]] = set()
         for place in places:
             for method, written in self._methods(place):
                 if written is not None:
                     used.add(written)
                 entry = self._entry(place, method, written)
-                if entry is not None and (method, place.path) not in made:
-                    made[method, place.path] = self.rule(method, place.path, entry)
-        self._unused(used, {f"{method} {path}" for method, path in made})
-        return made
+                if entry is not None and entries.setdefault((method, place.path), entry) != entry:
+                    name = f"{method} {place.path}"
+                    self._wrong(name, f"two endpoints are named {name} and declared differently", _RENAME)
+        self._unused(used, {f"{method} {path}" for method, path in entries})
+        return {(method, path): self.rule(method, path, entry) for (method, path), entry in entries.items()}
 
     def _methods(self, place: Place) -> Iterator[tuple[str, tuple[str, str] | None]]:
         """The methods of an endpoint that have a rule of their own, and the written declaration of each."""

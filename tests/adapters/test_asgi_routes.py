@@ -348,6 +348,28 @@ def test_declarations_in_both_places_are_one(allowing: UnsafeGuard, tmp_path: Pa
     assert allowing.registered.drafts[0].activity.subjects == "declared"
 
 
+def test_endpoints_of_one_name_are_declared_alike(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    """Their templates differ in a convertor alone: the declaration of one would be taken for the other's."""
+
+    @purpose(PURPOSE, source=SOURCE)
+    def of_number(request: Request) -> Response:
+        return row(request)
+
+    @purpose("marketing", source=SOURCE)
+    def of_name(request: Request) -> Response:
+        return row(request)
+
+    routes = [Route("/mine/{who:int}", of_number), Route("/mine/{who}", of_name)]
+    said = wrong(wrapped(Starlette(routes=routes), allowing, tmp_path, None))
+    assert "two endpoints are named GET /mine/{who} and declared differently" in said
+    routes[1] = Route("/mine/{name}", of_name)
+    app = wrapped(Starlette(routes=routes), allowing, tmp_path, None)
+    assert get(app, "/mine/5").status == get(app, "/mine/lin").status == 200
+    assert [one.activity.purpose for one in allowing.registered.drafts if one.activity] == [PURPOSE, "marketing"]
+    routes[1] = Route("/mine/{who}", of_number)
+    assert get(wrapped(Starlette(routes=routes), allowing, tmp_path, None), "/mine/lin").status == 200
+
+
 @pytest.mark.parametrize("other", [{"purpose": "marketing"}, PUBLIC])
 def test_declarations_that_disagree_are_wrong(allowing: UnsafeGuard, tmp_path: Path, other: Any) -> None:
     @purpose(PURPOSE)
