@@ -210,14 +210,16 @@ class Guard:
         """A decorator: each call of the function, sync or async, is an act of its own.
 
         `actor` is an Actor, or the id of a service. `subject` tells from the call's arguments which person it is
-        about, if it is about one. Misuse, at once, for an unknown purpose and for a generator.
+        about, if it is about one; a call of which it tells nobody is refused, GUARD-SUBJECT. Misuse, at once, for an
+        unknown purpose and for a generator.
         """
         who = Actor(id=actor, kind="service") if isinstance(actor, str) else actor
         if purpose not in self._release.purposes:
             raise Misuse(self._unknown(purpose))
 
         def opened(*given: Any, **named: Any) -> context.Acting:
-            about = None if subject is None else subject(*given, **named)
+            # A job that is about one person is not about everybody where its arguments name nobody.
+            about = None if subject is None else context.subject_key(subject(*given, **named))
             return self.acting(
                 who,
                 purpose=purpose,

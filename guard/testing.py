@@ -143,6 +143,7 @@ def unsafe_guard(
 
     Its register lies in `folder`, and so does its ledger where `database` names none: in `test.db`, an SQLite
     database that holds the application's tables too, if it holds any. Every consent is valid, for what it says.
+    Misuse where that is the register, or by default the database, of the program itself.
     """
     warnings.warn("The policies are a function of this test: nothing is decided by law.", UnsafeWarning, stacklevel=3)
     given = settings if isinstance(settings, Settings) else Settings.load(settings)
@@ -152,9 +153,19 @@ def unsafe_guard(
     own = given.model_copy(
         update={"register_": register, "database": Database.model_validate(url, context=context)},
     )
+    _apart(given, own, by_default=database is None)
     made = release.assemble(own, catalogue.load(own.catalogue), release.load_bundles(own), _Function(decide))
     with UnsafeGuard.open(own, release=made) as opened:
         yield opened
+
+
+def _apart(given: Settings, own: Settings, *, by_default: bool) -> None:
+    """Misuse where what no law decided would stand among what the program registered, under its key."""
+    theirs = {given.register_.directory.resolve(), given.register_.key_file.resolve()}
+    if not theirs.isdisjoint({own.register_.directory.resolve(), own.register_.key_file.resolve()}):
+        raise Misuse("The folder is the program's own: its register is there. Give a test's guard another one.")
+    if by_default and own.database.url == given.database.url:
+        raise Misuse("test.db is the program's own database there. Give a test's guard another folder.")
 
 
 class _Activities(msgspec.Struct):

@@ -48,6 +48,15 @@ def test_each_call_of_a_job_is_an_act_of_its_own(guard: Guard) -> None:
     assert (work.__name__, work.__doc__) == ("work", "Works.")
 
 
+@pytest.mark.parametrize("order", [{}, {"customer_id": None}, {"customer_id": ""}, {"customer_id": True}])
+def test_a_job_about_a_person_is_not_about_everybody_where_nobody_is_named(guard: Guard, order: dict[str, Any]) -> None:
+    reached: list[Any] = []
+    job = guard.job(actor=OFFICER, purpose="loan_underwriting", subject=lambda order: order.get("customer_id"))
+    with pytest.raises(Refused, match="GUARD-SUBJECT"):
+        job(reached.append)(order)
+    assert not reached
+
+
 def test_a_job_within_another_act_does_not_inherit_it(guard: Guard) -> None:
     @guard.job(actor="svc-retention", purpose="marketing")
     def work() -> str:

@@ -13,7 +13,7 @@ import pytest
 import guard_dbapi
 from guard import testing
 from guard.demo import bank
-from guard.errors import Refused, UnsafeWarning
+from guard.errors import Misuse, Refused, UnsafeWarning
 from guard.model import Activity, Actor
 from guard.testing_fixtures import Opens, unsafe_guard
 
@@ -96,3 +96,24 @@ def test_without_a_database_it_has_one_of_its_own(documents: Path, unsafe_guard:
 def test_no_engine_is_started(documents: Path, unsafe_guard: Opens) -> None:
     guard = unsafe_guard(documents, database=url(documents))
     assert type(guard.active.decider.engine).__module__ == "guard.testing"
+
+
+def test_the_programs_own_folder_is_misuse(documents: Path) -> None:
+    """What a function allowed would stand in the program's register, under its key."""
+    for folder in (documents.parent, documents.parent / ".." / documents.parent.name):
+        opening = testing.unsafe_guard(documents, folder, database=url(documents))
+        with pytest.raises(Misuse, match="folder is the program's own"), pytest.warns(UnsafeWarning), opening:
+            pass
+
+
+def test_the_programs_own_database_is_none_by_default(documents: Path, tmp_path: Path) -> None:
+    text = documents.read_text("utf-8")
+    documents.write_text(
+        text.replace("sqlite:///bank.db", "sqlite:///test.db")
+        .replace("directory: register", "directory: own/register")
+        .replace("key_file: register.key", "key_file: own/register.key"),
+        "utf-8",
+    )
+    opening = testing.unsafe_guard(documents, documents.parent)
+    with pytest.raises(Misuse, match=r"test\.db is the program's own"), pytest.warns(UnsafeWarning), opening:
+        pass

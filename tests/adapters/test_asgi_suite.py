@@ -57,7 +57,7 @@ def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[testing.UnsafeGu
     (place / "routes.yaml").write_text(asgi_talks.ROUTES, "utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnsafeWarning)
-        with testing.unsafe_guard(place / "guard.yaml", place) as made:
+        with testing.unsafe_guard(place / "guard.yaml", place / "test") as made:
             yield made
 
 
