@@ -268,7 +268,7 @@ class Answer:
         if start is None:
             raise RuntimeError("A body was sent before its answer began.")
         if came == goes:
-            await self._out(_plain(start, head=self._method == "HEAD" and not came), self._parts)
+            await self._out(_plain(start, empty=not came, head=self._method == "HEAD"), self._parts)
             return
         headers = [*changed(start["headers"], TELLING, len(goes)), UNCACHED]
         await self._out(
@@ -325,10 +325,14 @@ def _unread(headers: Headers, limits: Limits) -> Refused | None:
     return None
 
 
-def _plain(start: Message, *, head: bool) -> Message:
-    """The beginning of an answer that changed in nothing. A HEAD without a body tells no length of one."""
+def _plain(start: Message, *, empty: bool, head: bool) -> Message:
+    """The beginning of an answer that changed in nothing.
+
+    Where no body came, what would be told of one is left out: it was of one that nobody decided on.
+    """
     if start.get("trailers"):
         start = {**start, "trailers": False}
-    if head:
-        start = {**start, "headers": without(start["headers"], {b"content-length"})}
+    if empty:
+        gone = TELLING | {b"content-length"} if head else TELLING
+        start = {**start, "headers": without(start["headers"], gone - {b"cache-control"})}
     return start

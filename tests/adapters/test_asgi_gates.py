@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from asgi_world import (
     scope_of,
     written,
 )
+from hypothesis import given, settings, strategies
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -422,11 +424,12 @@ def test_a_head_tells_the_length_of_what_a_get_gives(strict: App) -> None:
 
     def only_headers(_: Request) -> Response:
         response = Response(b"", media_type="application/json")
-        response.raw_headers = [(b"content-length", b"99"), JSON]
+        response.raw_headers = [(b"content-length", b"99"), JSON, (b"ETag", b"of all"), (b"cache-control", b"x")]
         return response
 
     strict.respond = only_headers
-    assert strict(method="HEAD").header("content-length") == []
+    assert strict(method="HEAD").headers == [JSON, (b"cache-control", b"x")]
+    assert strict().headers == [(b"content-length", b"99"), JSON, (b"cache-control", b"x")]
 
 
 def test_nothing_is_sent_before_all_of_it_is_released(strict: App, backend: str) -> None:
@@ -495,6 +498,63 @@ def test_an_answer_sent_past_the_program_is_refused(allowing: UnsafeGuard, tmp_p
     assert answered.json == {"customer_id": 3}
     assert len(answered.messages) == 2
     assert answered.messages[0]["trailers"] is False
+
+
+BODIES = [
+    json.dumps([ROW, {"customer_id": 5, "id_number": "SECRET"}]).encode(),
+    json.dumps(ROW).encode(),
+    b'{"detail":"SECRET"}',
+    b"SECRET",
+    b"",
+]
+TYPES = [b"application/json", b"text/plain", b"text/event-stream", b"application/json; charset=utf-16", None]
+BESIDE = [
+    {"type": "http.response.early_hint", "links": [b"SECRET"]},
+    {"type": "http.response.debug", "info": {"template": "SECRET"}},
+    {"type": "http.response.trailers", "headers": [(b"x", b"SECRET")]},
+    {"type": "http.response.pathsend", "path": "SECRET"},
+]
+
+
+def test_however_it_is_sent_what_is_hidden_is_not(documents: Path, tmp_path: Path) -> None:
+    """Any status, media type, cutting of the body, and anything in between: the same answer, without what is hidden."""
+    said: list[Any] = []
+
+    async def program(scope: Any, receive: Any, send: Any) -> None:
+        for message in said:
+            await send(message)
+
+    with deciding(documents, tmp_path, masking) as guard:
+        guarded = GuardMiddleware(program, guard, as_lin, written(tmp_path, {"GET /all": SAID["GET /all"]}))
+
+        @settings(max_examples=150, deadline=None)
+        @given(data=strategies.data())
+        def any_way(data: strategies.DataObject) -> None:
+            body = data.draw(strategies.sampled_from(BODIES))
+            cuts = sorted(data.draw(strategies.lists(strategies.integers(0, len(body)), max_size=4)))
+            parts = [body[one:other] for one, other in pairwise([0, *cuts, len(body)])]
+            headers = [(b"content-length", str(len(body)).encode()), (b"etag", b"SECRET")]
+            kind = data.draw(strategies.sampled_from(TYPES))
+            headers += [] if kind is None else [(b"Content-Type", kind)]
+            status = data.draw(strategies.sampled_from([200, 201, 206, 302, 400, 404, 422, 500]))
+            start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
+            whole = [start, {"type": "http.response.body", "body": body}]
+            said[:] = whole
+            expected = get(guarded, "/all").whole
+            said[:] = [start, *[{"type": "http.response.body", "body": part, "more_body": True} for part in parts]]
+            said.append({"type": "http.response.body"})
+            for message in data.draw(strategies.lists(strategies.sampled_from(BESIDE[:3]), max_size=2)):
+                said.insert(data.draw(strategies.integers(0, len(said) - 1)), message)
+            answered = get(guarded, "/all")
+            assert answered.whole == expected
+            said.insert(data.draw(strategies.integers(0, len(said) - 1)), BESIDE[3])
+            past = get(guarded, "/all")
+            assert past.rules[0].startswith("GUARD-")
+            for one in (answered, past):
+                assert "SECRET" not in str(one.messages)
+                assert "110101199003071234" not in str(one.messages)
+
+        any_way()
 
 
 def test_what_a_program_writes_into_a_part_afterwards_is_not_sent(allowing: UnsafeGuard, tmp_path: Path) -> None:
