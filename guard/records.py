@@ -27,6 +27,11 @@ Shown: TypeAlias = Literal["reveal", "mask", "drop"]
 """What becomes of a field in what is released."""
 
 
+ABSENT: Final = object()
+"""What a record has in a field whose member it does not have. That is not null: whoever may choose which members an
+answer has must not choose what is asked of the record, so it fulfils nothing."""
+
+
 class Records(Protocol):
     """Records of one source of the catalogue. Fields are JSON pointers (`guard.pointers`)."""
 
@@ -53,7 +58,7 @@ class Records(Protocol):
         ...
 
     def values(self, field: str) -> Sequence[object]:
-        """Per record, what it has in a field; None where it has nothing. Misuse for a field within an array."""
+        """Per record, what it has in a field; `ABSENT` where it has no such member. Misuse for one within an array."""
         ...
 
     def treat(
@@ -179,7 +184,7 @@ class DictRecords:
         if pointers.many(field):
             raise Misuse(f"{field} lies within an array: a record has no one value of it.")
         way = pointers.steps(field)
-        return [next(pointers.found(one, way), None) for one in self._records]
+        return [next(pointers.found(one, way), ABSENT) for one in self._records]
 
     def treat(
         self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]

@@ -118,10 +118,20 @@ def test_a_fact_of_the_record_hides_it(banks: Open) -> None:
             act,
             application(1, ended_on="2001-01-01"),
             application(2, ended_on="2999-01-01"),
-            application(3),
+            application(3, ended_on=None),
             application(4, ended_on="soon"),
         )
     assert [one["customer_id"] for one in made] == [2, 3]
+
+
+def test_what_is_asked_of_a_record_is_not_passed_by_leaving_it_out(banks: Open) -> None:
+    """`?fields=…`: who chooses which members the answer has would choose which rules it meets."""
+    bank = banks(policy(RECENT))
+    old = application(1, ended_on="2001-01-01")
+    with bank.acting() as act:
+        assert bank.release(act, old) == []
+        assert bank.release(act, {name: value for name, value in old.items() if name != "ended_on"}) == []
+        assert len(bank.release(act, {**old, "ended_on": None})) == 1, "null is an answer: it has not ended"
 
 
 def test_a_field_is_treated_record_by_record(banks: Open) -> None:

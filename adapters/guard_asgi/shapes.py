@@ -19,7 +19,7 @@ from guard.catalogue import Source
 from guard.config import Limits
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
-from guard.records import Shown, compiled
+from guard.records import ABSENT, Shown, compiled
 from guard_asgi import places, strict
 from guard_asgi.places import Place, Survey
 from guard_asgi.treatments import Treatment, carry_out, treatment
@@ -183,7 +183,8 @@ class JsonRecords:
         if pointers.many(field):
             raise Misuse(f"{field} lies within an array: a record has no one value of it.")
         chain = _chain(self._shape.place, field)
-        return [_plain(next(iter(_reached(record, chain)), None)) for record in self._fresh()]
+        reached = (next(iter(_reached(record, chain)), None) for record in self._fresh())
+        return [ABSENT if raw is None else _plain(raw) for raw in reached]
 
     def treat(
         self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]
@@ -299,9 +300,7 @@ def _reached(record: Any, chain: Chain) -> Iterable[Raw]:
     return values
 
 
-def _plain(raw: Raw | bytes | None) -> object:
-    if raw is None:
-        return None
+def _plain(raw: Raw | bytes) -> object:
     try:
         return _value(raw)
     except msgspec.ValidationError:  # the grammar was checked: a number out of range
