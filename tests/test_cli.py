@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fixtures_opa import Serve
 
-from guard.cli import app
+from guard.cli import app, show
 from guard.config import Settings
 from guard.demo import examples, tour
 from guard.engine import bundle, shipped
@@ -310,3 +310,13 @@ def test_one_statement_through_the_guard(bank: str, capsys: Output) -> None:
     assert guard("sql", statement, *who, "--purpose", "curiosity") == 3
     assert "GUARD-PURPOSE" in capsys.readouterr().err
     assert guard("sql", "DROP TABLE customer", *who, *about) == 3
+
+
+def test_json_holds_nothing_that_a_terminal_obeys(capsys: Output) -> None:
+    """C1 controls and changes of direction are characters like any to JSON."""
+    said = {"actor": "officer-林\x9b2J\x7f\u202e\x1b]0;x\x07\U000e0001"}
+    show.json_line(said)
+    out = capsys.readouterr().out
+    assert out.removesuffix("\n").isprintable()
+    assert "林" in out
+    assert json.loads(out) == said

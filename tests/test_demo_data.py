@@ -208,3 +208,23 @@ def test_a_thousand_consents_are_recorded_in_few_calls(tmp_path):
         assert [one.verdict.valid for one in ledger.list("1011")] == [False]
         bank.record(ledger, day)  # the same again changes nothing
         assert ledger.list("1005") == kept
+
+
+@pytest.mark.parametrize("name", ["bank.db", "bank.db-journal", "bank.db-wal", "bank.db-shm", "profile.yaml"])
+def test_nothing_is_made_over_what_is_there(name, tmp_path):
+    """SQLite removes a journal that it finds beside a database that is not there."""
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(Misuse, match=f"{name} exists"):
+        bank.build(tmp_path)
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [(name, b"precious")]
+
+
+@pytest.mark.parametrize("name", ["bank.db", "guard.yaml"])
+def test_nothing_is_made_where_a_link_leads(name, tmp_path):
+    folder, elsewhere = tmp_path / "bank", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / name).symlink_to(elsewhere / "x")
+    with pytest.raises(Misuse, match=f"{name} exists"):
+        bank.build(folder)
+    assert not list(elsewhere.iterdir())

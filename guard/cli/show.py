@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,8 +28,11 @@ Lang = Annotated[str, typer.Option("--lang", help="en or zh.")]
 
 
 def json_line(value: Any) -> None:
-    """One object as one line of JSON."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    """One object as one line of JSON, in which a terminal finds nothing to obey: such characters are escaped."""
+    text = msgspec.json.encode(value).decode()
+    if not text.isprintable():  # outside its strings it is
+        text = "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

@@ -33,6 +33,8 @@ ZONE: Final = "Asia/Shanghai"
 DOCUMENTS: Final = ("guard.yaml", "catalogue.yaml", "profile.yaml")
 
 _SECONDS: Final = 86_400
+_SIDES: Final = ("journal", "wal", "shm")
+"""What SQLite keeps beside a database: it removes, or believes, what it finds there."""
 _AGO: Final = ":days_ago"
 
 
@@ -77,7 +79,8 @@ def build(holder: Holder, folder: Path, day: date | None = None, url: str | None
 def database(holder: Holder, folder: Path, day: date | None = None) -> Path:
     """Makes the holder's SQLite database in `folder`, its tables filled; gives its path. Misuse if it is there."""
     path = folder / holder.file
-    _absent(path)
+    for name in (holder.file, *(f"{holder.file}-{of}" for of in _SIDES)):
+        _absent(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
     content = holder.rows(day or today())
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -98,7 +101,7 @@ def _fill(connection: sqlite3.Connection, table: Table, content: Iterable[Row]) 
 
 
 def _absent(path: Path) -> None:
-    if path.exists():
+    if os.path.lexists(path):  # a link that leads nowhere is there too: what is written would lie where it leads
         raise Misuse(f"{path} exists: an example is only made where none of its files is.")
 
 
