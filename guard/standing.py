@@ -10,6 +10,7 @@ its first subject, the person whom it is about.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 from guard.attempt import Attempt
@@ -34,14 +35,33 @@ class Standing:
         self._terms: Final = terms
         self._records: Final = records
         self._persons: Final[Persons] = records.persons()
-        self._every: Final = [tuple(key for keys in of for key in keys) for of in self._persons]
+        self._every: Final = [of[0] if len(of) == 1 else tuple(chain.from_iterable(of)) for of in self._persons]
         self._known: dict[Condition, Truths] = {}
 
     @property
     def named(self) -> Truths:
-        """Whether everybody is named whom a record must be about."""
+        """Whether a record names everybody whom it must be about, and says of all others whether it is."""
         required = [place for place, one in enumerate(self._plan.entry.subjects.values()) if not one.optional]
-        return [all(of[place] for place in required) for of in self._persons]
+        named = [True] * len(self._persons)
+        for place in required:  # one after the other: a loop within the loop over the records costs five times as much
+            named = [so_far and bool(of[place]) for so_far, of in zip(named, self._persons, strict=True)]
+        silent = self._silent()
+        return named if silent is None else [so_far and not one for so_far, one in zip(named, silent, strict=True)]
+
+    def _silent(self) -> Truths | None:
+        """Which records that leave do not say whether they are about a person whom they need not be about; None: none.
+
+        That is not null: else who chooses which members an answer has would choose whose consent is asked for.
+        """
+        found: Truths | None = None
+        if self._plan.kind == "collect":
+            return found  # what a form does not say is not taken in
+        for place, one in enumerate(self._plan.entry.subjects.values()):
+            if one.optional and not pointers.many(one.column) and not all(of[place] for of in self._persons):
+                values = self._records.values(one.column)
+                silent = [value is ABSENT and not of[place] for value, of in zip(values, self._persons, strict=True)]
+                found = silent if found is None else [a or b for a, b in zip(found, silent, strict=True)]
+        return found
 
     @property
     def about(self) -> Truths:
@@ -52,11 +72,12 @@ class Standing:
     def kept(self) -> list[int]:
         """The positions of the records that may be met; `asked` comes first."""
         met = zip(self.named, self.about, self.of(self._terms.rows), strict=True)
-        return [place for place, fulfilled in enumerate(met) if all(fulfilled)]
+        return [place for place, (named, about, fulfilled) in enumerate(met) if named and about and fulfilled]
 
     def met(self, kept: Iterable[int]) -> tuple[str, ...]:
         """The persons of the records at these positions, each once, sorted."""
-        return tuple(sorted({key for place in kept for key in self._every[place]}))
+        every = self._every
+        return tuple(sorted(set(chain.from_iterable([every[place] for place in kept]))))
 
     def asked(self) -> Generator[Effect, Any, None]:
         """Finds out which records fulfil the conditions of the terms."""
@@ -68,8 +89,9 @@ class Standing:
         if terms.between and persons:
             holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
         first = [of_record[0] for of_record in self._persons]
+        actor = {self._attempt.facts.actor}
         for own in terms.own:
-            self._known[own] = [bool(keys) and {self._attempt.facts.actor}.issuperset(keys) for keys in first]
+            self._known[own] = [bool(keys) and actor.issuperset(keys) for keys in first]
         for leaf, holders in zip(terms.between, holding, strict=True):
             of = self._every if isinstance(leaf, GrantCondition) else first
             self._known[leaf] = [bool(keys) and holders.issuperset(keys) for keys in of]
@@ -80,9 +102,10 @@ class Standing:
         if known is None:
             if not isinstance(condition, AllCondition | AnyCondition):
                 raise KeyError(condition)
-            join = all if isinstance(condition, AllCondition) else any
+            join, of_nothing = (all, True) if isinstance(condition, AllCondition) else (any, False)
             parts = [self.of(part) for part in condition.conditions]
-            known = self._known[condition] = [join(part[place] for part in parts) for place in range(len(self._every))]
+            known = list(map(join, zip(*parts, strict=True))) if parts else [of_nothing] * len(self._every)
+            self._known[condition] = known
         return known
 
     def _fact(self, leaf: FactCondition) -> Truths:
