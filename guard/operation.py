@@ -18,7 +18,7 @@ from guard import drive, enforce
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.model import Decision, Outcome
-from guard.records import DictRecords, Plan
+from guard.records import ABSENT, DictRecords, Plan
 
 Subjects: TypeAlias = Sequence[str | int | Sequence[str | int | None]]
 """Per record whom it is about: one key, or one for each subject of the source in the catalogue's order."""
@@ -119,7 +119,8 @@ class _Named(DictRecords):
         if subjects is not None and len(subjects) != self.count:
             raise Misuse(f"There are {self.count} records and the subjects of {len(subjects)}.")
         self._subjects: Final = subjects
-        self._most: Final = len(plan.entry.subjects)
+        self._columns: Final = [subject.column for subject in plan.entry.subjects.values()]
+        self._most: Final = len(self._columns)
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """As the records say, or as the program says."""
@@ -127,6 +128,16 @@ class _Named(DictRecords):
         if self._subjects is None:
             return there
         return [_together(of, self._said(given)) for of, given in zip(there, self._subjects, strict=True)]
+
+    def values(self, field: str) -> Sequence[object]:
+        """As the records say; of a person whom they leave out, as the program says, be it that there is none."""
+        there = super().values(field)
+        if self._subjects is None or field not in self._columns:
+            return there
+        said = [self._said(given)[self._columns.index(field)] for given in self._subjects]
+        return [
+            value if value is not ABSENT else keys[0] if keys else None for value, keys in zip(there, said, strict=True)
+        ]
 
     def _said(self, given: str | int | Sequence[str | int | None]) -> tuple[tuple[str, ...], ...]:
         listed = list(given) if isinstance(given, list | tuple) else [given]

@@ -13,12 +13,13 @@ from collections.abc import Generator, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
+from guard import pointers
 from guard.attempt import Attempt
 from guard.comparison import fulfils
 from guard.effects import Effect, HoldsEach
 from guard.errors import Refused
 from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
-from guard.records import Plan, Records
+from guard.records import ABSENT, Plan, Records
 from guard.terms import Terms
 
 Persons: TypeAlias = Sequence[tuple[tuple[str, ...], ...]]
@@ -40,12 +41,28 @@ class Standing:
 
     @property
     def named(self) -> Truths:
-        """Whether everybody is named whom a record must be about."""
+        """Whether a record names everybody whom it must be about, and says of all others whether it is."""
         required = [place for place, one in enumerate(self._plan.entry.subjects.values()) if not one.optional]
         named = [True] * len(self._persons)
         for place in required:  # one after the other: a loop within the loop over the records costs five times as much
             named = [so_far and bool(of[place]) for so_far, of in zip(named, self._persons, strict=True)]
-        return named
+        silent = self._silent()
+        return named if silent is None else [so_far and not one for so_far, one in zip(named, silent, strict=True)]
+
+    def _silent(self) -> Truths | None:
+        """Which records that leave do not say whether they are about a person whom they need not be about; None: none.
+
+        That is not null: else who chooses which members an answer has would choose whose consent is asked for.
+        """
+        found: Truths | None = None
+        if self._plan.kind == "collect":
+            return found  # what a form does not say is not taken in
+        for place, one in enumerate(self._plan.entry.subjects.values()):
+            if one.optional and not pointers.many(one.column) and not all(of[place] for of in self._persons):
+                values = self._records.values(one.column)
+                silent = [value is ABSENT and not of[place] for value, of in zip(values, self._persons, strict=True)]
+                found = silent if found is None else [a or b for a, b in zip(found, silent, strict=True)]
+        return found
 
     @property
     def about(self) -> Truths:

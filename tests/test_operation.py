@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -239,3 +240,36 @@ def test_an_approval_is_for_these_fields_of_these_persons(banks: Open) -> None:
     assert len(run(2, 1, review=review, **given)) == 2
     with pytest.raises(Refused, match="GUARD-REVIEW"):
         run(1, 2, review=review, **given)
+
+
+LOAN = {"customer_id": 1, "guarantor_id": 2, "guarantor_name": "李华"}
+LOANS = """
+  bank:retail.loan:
+    subjects: {holder: customer_id, guarantor: {column: guarantor_id, optional: true}}
+    fields:
+      customer_id: {category: pseudonym, type: integer}
+      guarantor_id: {category: pseudonym, type: integer}
+      guarantor_name: {category: identity}
+"""
+
+
+def test_a_second_person_is_not_passed_by_leaving_the_key_out(banks: Open, tmp_path: Path) -> None:
+    """`?fields=…`: who chooses which members a record has would choose whose consent is asked for."""
+    with (tmp_path / "program" / "catalogue.yaml").open("a", encoding="utf-8") as catalogue:
+        catalogue.write(LOANS)
+    source, silent = "bank:retail.loan", {key: value for key, value in LOAN.items() if key != "guarantor_id"}
+    bank = banks(policy(GRANT))
+    bank.consents("1")
+
+    def released(record: dict[str, Any], subjects: Any = None) -> int:
+        with bank.acting(), bank.guard.operation(bank.guard.activity(source, ["guarantor_name"])) as permit:
+            return len(permit.release([record], subjects=subjects))
+
+    assert released(LOAN) == 0
+    assert released(silent) == 0
+    assert released(silent, [(1, 2)]) == 0
+    assert released({**silent, "guarantor_id": None}) == 1, "null is an answer: there is nobody"
+    assert released(silent, [(1, None)]) == 1, "so is what the program says"
+    bank.consents("2")
+    assert released(LOAN) == released(silent, [(1, 2)]) == 1
+    assert released(silent) == 0
