@@ -40,9 +40,21 @@ class AwaitedLink:
 
     def __init__(self, opening: Callable[[], Link]) -> None:
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="guard-connection")
+        opened: list[Link] = []
+
+        def work() -> Link:
+            opened.append(opening())
+            return opened[0]
+
+        def close() -> None:
+            for one in opened:
+                one.close()
+
         try:
-            self._link: Final = self._wait(opening)
+            self._link: Final = self._wait(work)
         except BaseException:
+            # Who is cancelled meanwhile cannot wait for the thread, which closes what it has opened by then.
+            self._thread.submit(close)
             self._thread.shutdown(wait=False)
             raise
 
@@ -76,10 +88,12 @@ class AwaitedLink:
 
     def close(self) -> None:
         """Closes the connection, and its thread."""
-        if in_greenlet():
-            with suppress(RuntimeError):  # its thread has ended: it was closed before
-                self._wait(self._link.close)
-        self.terminate()
+        try:
+            if in_greenlet():
+                with suppress(RuntimeError):  # its thread has ended: it was closed before
+                    self._wait(self._link.close)
+        finally:
+            self.terminate()  # who is cancelled before the thread came to it closes it all the same
 
     def terminate(self) -> None:
         """Closes it as soon as its thread is free, without waiting: also where nobody can wait."""

@@ -7,14 +7,14 @@ to wait; once what it waited for has happened and before it goes on; and both wi
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import dbapi_bank
 import psycopg
 import pytest
+from cutting import WAYS, Cut
 from dbapi_bank import LIN, PURPOSE, Bank
 
 import guard_dbapi
@@ -24,7 +24,6 @@ from guard.demo import bank as example
 MANY: Final = "SELECT customer_id, full_name FROM customer WHERE customer_id < 1013"
 RAISE: Final = "UPDATE customer SET monthly_income = %s WHERE customer_id = 1002"
 FEW: Final = {str(number) for number in range(1001, 1013)}
-WAYS: Final = ("early", "late", "early twice", "late twice")
 
 Connection = guard_dbapi.AsyncGuardedConnection
 Operation = Callable[[Connection, list[Any]], Awaitable[None]]
@@ -45,38 +44,6 @@ def bank(recorded: Path, tmp_path: Path, postgres_url: str) -> Iterator[Bank]:
     made = Bank("postgres", folder, postgres_url, guard)
     yield made
     made.close()
-
-
-class Cut:
-    """Runs a coroutine and cancels its task at its n-th suspension; `reached` says whether there was one."""
-
-    def __init__(self, at: int, way: str) -> None:
-        self._at = at
-        self._late = way.startswith("late")
-        self._twice = way.endswith("twice")
-        self.reached = False
-
-    @types.coroutine
-    def __call__(self, inner: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        count, value, error = 0, None, None
-        while True:
-            try:
-                waited = inner.send(value) if error is None else inner.throw(error)
-            except StopIteration as end:
-                return end.value
-            count, value, error = count + 1, None, None
-            now = count == self._at or (self._twice and count == self._at + 1)
-            self.reached |= now
-            if now and not self._late:
-                task = asyncio.current_task()
-                assert task is not None
-                task.cancel()
-            try:
-                value = yield waited
-            except BaseException as raised:  # noqa: BLE001 -- whatever comes is passed on
-                error = raised
-            if now and self._late:
-                error = asyncio.CancelledError()
 
 
 async def read(connection: Connection, released: list[Any]) -> None:

@@ -7,12 +7,14 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import dbapi_bank
 import pytest
 import sqlalchemy as sa
+from cutting import WAYS, Cut
 from dbapi_bank import LIN, PURPOSE, Bank, Kind
 from sqlalchemy import exc, orm
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -640,6 +642,40 @@ def test_the_event_loop_goes_on_while_the_register_is_written(bank: Alchemy, mon
         await engine.dispose()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_task_that_is_cancelled_anywhere_tells_the_register_the_truth(bank: Alchemy, way: str) -> None:
+    """And leaves a pool whose connections go on."""
+    change = sa.update(Customer).where(Customer.customer_id == 1002)
+
+    async def work(engine: Any, value: int) -> None:
+        with bank.acting():
+            async with engine.begin() as connection:
+                await connection.execute(NAMES)
+                await connection.execute(change.values(monthly_income=value))
+
+    async def once(cut: Cut) -> None:
+        engine = bank.awaited(pool_size=1, max_overflow=0, pool_timeout=5)
+        with suppress(asyncio.CancelledError):
+            await asyncio.create_task(cut(work(engine, 7)))  # type: ignore[arg-type]  # a coroutine of its own kind
+        await work(engine, 8)
+        await engine.dispose()
+
+    for at in range(1, 60):
+        bank.outside("UPDATE {s}customer SET monthly_income = 1")
+        before = len(bank.bank.entries)
+        cut = Cut(at, way)
+        asyncio.run(once(cut))
+        assert stored(bank, "monthly_income", 1002) == 8
+        made = bank.bank.entries[before:]
+        outcomes = {one.refers_to: one.kind for one in made if one.refers_to is not None}
+        intents = [one.seq for one in made if one.kind == "intent"]
+        assert outcomes[intents[-1]] == "done"
+        assert all(outcomes.get(one, "done") in ("done", "rolled_back") for one in intents), (way, at)
+        if not cut.reached:
+            break
+    assert 3 < at < 59
 
 
 def test_a_cancelled_task_leaves_nothing_written(bank: Alchemy, monkeypatch: pytest.MonkeyPatch) -> None:
