@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
 import msgspec
 
 from guard import answers, clock, context, drive, enforce, jobs, wire
+from guard.activities import Activities
 from guard.catalogue import Source
 from guard.config import Settings
 from guard.consent import Ledger
@@ -23,7 +24,6 @@ from guard.model import (
     Decision,
     Declared,
     Facts,
-    Item,
     Operation,
     Outcome,
     Reason,
@@ -68,6 +68,7 @@ class Guard:
         self._now = now if isinstance(now, clock.Steady) else clock.Steady(now)
         self._before: list[Release] = []
         self._plans = Plans(settings.limits.plans)
+        self._activities = Activities(settings.zone)
         self.settings: Final = settings
         self._reviews = Reviews(
             ledger.store,
@@ -255,7 +256,7 @@ class Guard:
         if not named <= entry.fields.keys():
             raise Misuse(f"{source} has no field {', '.join(sorted(named - entry.fields.keys()))}.")
         items = wire.ordered([entry.item(source, role), *(entry.field_item(source, one, role) for one in named)])
-        return self._activity(self.current(), items, method, self._now())
+        return self._activities.of(self.current(), items, method, self._now())
 
     def operation(self, activity: Activity, *, text: str | None = None, parameters: object = None) -> Permit:
         """A permit for an operation of the program's own code on one source, as `activity` describes it.
@@ -267,7 +268,7 @@ class Guard:
         sources = [item.source for item in activity.items if item.field is None]
         if len(sources) != 1 or any(item.role == "write" for item in activity.items):
             raise Misuse("A permit is for what is read of one source: make its activity with guard.activity(…).")
-        same = self._activity(acting, activity.items, activity.method, self._now())
+        same = self._activities.of(acting, activity.items, activity.method, self._now())
         if msgspec.structs.replace(activity, id=same.id, time=same.time) != same:
             raise Misuse("The activity is not one of the open context: make it there, with guard.activity(…).")
         fields = frozenset(item.field for item in activity.items if item.field is not None)
@@ -514,7 +515,7 @@ class Guard:
         release = self._release
         now = self._time_to_begin(acting, plan.kind, text)
         actor = acting.actor
-        activity = self._activity(acting, plan.items, method, now)
+        activity = self._activities.of(acting, plan.items, method, now)
         attempt = enforce.Attempt(
             actor=actor,
             activity=activity,
@@ -540,20 +541,6 @@ class Guard:
             known=release.decider.known,
         )
         return attempt, services
-
-    def _activity(self, acting: context.Acting, items: tuple[Item, ...], method: str, now: float) -> Activity:
-        return Activity(
-            id="0",
-            operation=acting.operation,
-            purpose=acting.purpose,
-            method=method,
-            actor=acting.actor.facts(),
-            recipient=acting.recipient,
-            subjects="many" if acting.subject is None else "declared",
-            items=items,
-            declared=acting.declared,
-            time=clock.stamp(now, self.settings.zone),
-        )
 
     def _records_attempt(
         self, acting: context.Acting, plan: RecordsPlan, text: str, parameters: object, method: str

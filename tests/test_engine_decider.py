@@ -494,3 +494,27 @@ def test_a_batch_decides_each_as_if_alone(asked: list[tuple[int, str]]) -> None:
     _, together = scripted(by_purpose)
     _, alone = scripted(by_purpose)
     assert together.decide(activities) == tuple(alone.decide([one])[0] for one in activities)
+
+
+# --- Remembered by the activity itself -------------------------------------------------------------
+
+
+def test_what_is_known_is_known_by_the_activity_and_never_past_it() -> None:
+    _, decider = scripted()
+    asked, same = at(1), at(1)
+    assert decider.known(asked) is None
+    (decision,) = decider.decide((asked,))
+    assert decider.known(asked) == decider.known(same) == decision
+    assert decider.known(at(2)) is None
+    assert scripted()[1].known(asked) is None, "another release decides for itself"
+
+
+def test_what_the_cache_dropped_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.engine.decider.KEYS", 2)
+    _, decider = scripted(cache=Cache(2, 2))
+    activities = [at(minute) for minute in range(5)]
+    for one in activities:
+        decider.decide((one,))
+        assert decider.known(one) is not None
+    assert [decider.known(one) is not None for one in activities] == [False, False, False, True, True]
+    assert len(decider._keys) <= 2

@@ -66,7 +66,7 @@ ORDER = [
     {"errors"},
     {"masks", "clock"},
     {"wire", "context"},
-    {"jobs"},
+    {"jobs", "activities"},
     {"merge", "documents"},
     {"catalogue", "config"},
     {"engine"},

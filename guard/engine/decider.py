@@ -23,6 +23,9 @@ _read_activity = msgspec.json.Decoder(Activity).decode
 _read_consent = msgspec.json.Decoder(Consent).decode
 _ID = len('{"id":')
 
+KEYS: Final = 1_024
+"""Keys that are found again by the activity itself (count)."""
+
 PART: Final = 64 * 1024
 """Bytes of one question. A longer list is asked in parts, so that it fits the bounds of one evaluation."""
 
@@ -44,6 +47,7 @@ class Decider:
         policies = {name: engine.digests[name] for name in sorted(engine.digests)}
         self.judged = "sha256:" + hashlib.sha256(wire.canonical([sorted(self._layers), policies])).hexdigest()
         self._base = hashlib.sha256(wire.canonical([self.judged, catalogue_digest]))
+        self._keys: dict[int, tuple[Activity, bytes]] = {}
 
     @property
     def engine(self) -> Engine:
@@ -78,8 +82,17 @@ class Decider:
         return tuple(decisions)  # type: ignore[arg-type]  # every place was filled
 
     def known(self, activity: Activity) -> Decision | None:
-        """The decision that is remembered; None where the engine would have to be asked."""
-        decision = self._cache.get(self._key(_without_id(activity)))
+        """The decision that is remembered; None where the engine would have to be asked.
+
+        The key of what is asked again is not worked out again: the activity must be one that nobody can change.
+        """
+        found = self._keys.get(id(activity))
+        if found is None:
+            found = activity, self._key(_without_id(activity))
+            if len(self._keys) >= KEYS:
+                self._keys.clear()
+            self._keys[id(activity)] = found  # which keeps it alive, so that no other has its identity
+        decision = self._cache.get(found[1])
         if decision is None or decision.id == activity.id:
             return decision
         return msgspec.structs.replace(decision, id=activity.id)
