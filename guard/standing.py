@@ -85,9 +85,9 @@ class Standing:
         terms = self._terms
         for fact in terms.facts:
             self._known[fact] = self._fact(fact)
-        persons = self.met(range(len(self._every)))
         holding: Sequence[set[str]] = [set() for _ in terms.between]
-        if terms.between and persons:
+        persons = self.met(range(len(self._every))) if holding else ()
+        if persons:
             holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
         first = [of_record[0] for of_record in self._persons]
         actor = {self._attempt.facts.actor}
