@@ -359,16 +359,11 @@ async def follow_async(road: Following[V], services: Services, answers: Answers,
             return result
         answer = refusal = None
         try:
-            answer = await _answered_soon(effect, services, answers, offload)
+            if isinstance(effect, enforce.Append) and services.soon is not None:
+                answer = await services.soon(effect.draft)
+                continue
+            answer = services.known(effect.activity) if isinstance(effect, enforce.Decide) else None
+            if answer is None:
+                answer = await offload(partial(_answered, effect, services, answers))
         except Refused as refused:
             refusal = refused
-
-
-async def _answered_soon(effect: enforce.Effect, services: Services, answers: Answers, offload: Offload) -> object:
-    if isinstance(effect, enforce.Decide):
-        known = services.known(effect.activity)
-        if known is not None:
-            return known
-    elif isinstance(effect, enforce.Append) and services.soon is not None:
-        return await services.soon(effect.draft)
-    return await offload(partial(_answered, effect, services, answers))
