@@ -43,9 +43,9 @@ def _everything(node: exp.Expr) -> list[exp.Expr]:
 def _no_functions(patch: Patch) -> None:
     listed = grammar._children
 
-    def children(node: exp.Expr, kind: type[exp.Expr], dialect: Any) -> list[exp.Expr]:
+    def children(node: exp.Expr, kind: type[exp.Expr], dialect: Any, sql: str) -> list[exp.Expr]:
         known = kind in grammar.NODES or any(kind in table for table in grammar._tables(dialect))
-        return listed(node, kind, dialect) if known or not isinstance(node, exp.Func) else _everything(node)
+        return listed(node, kind, dialect, sql) if known or not isinstance(node, exp.Func) else _everything(node)
 
     patch.setattr(grammar, "_children", children)
     rest = {kind: look for kind, look in grammar._SPECIAL.items() if not issubclass(kind, exp.Func)}
@@ -55,9 +55,9 @@ def _no_functions(patch: Patch) -> None:
 def _no_nodes(patch: Patch) -> None:
     listed = grammar._children
 
-    def children(node: exp.Expr, kind: type[exp.Expr], dialect: Any) -> list[exp.Expr]:
+    def children(node: exp.Expr, kind: type[exp.Expr], dialect: Any, sql: str) -> list[exp.Expr]:
         known = kind in grammar.NODES or any(kind in table for table in grammar._tables(dialect))
-        return listed(node, kind, dialect) if known or isinstance(node, exp.Func) else _everything(node)
+        return listed(node, kind, dialect, sql) if known or isinstance(node, exp.Func) else _everything(node)
 
     patch.setattr(grammar, "_children", children)
     patch.setattr(grammar, "_PARENTS", {})
@@ -66,9 +66,9 @@ def _no_nodes(patch: Patch) -> None:
 def _no_arguments(patch: Patch) -> None:
     listed = grammar._children
 
-    def children(node: exp.Expr, kind: type[exp.Expr], dialect: Any) -> list[exp.Expr]:
+    def children(node: exp.Expr, kind: type[exp.Expr], dialect: Any, sql: str) -> list[exp.Expr]:
         known = kind in grammar.NODES or any(kind in table for table in grammar._tables(dialect))
-        return _everything(node) if known else listed(node, kind, dialect)
+        return _everything(node) if known else listed(node, kind, dialect, sql)
 
     patch.setattr(grammar, "_children", children)
 
