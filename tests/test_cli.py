@@ -320,3 +320,13 @@ def test_json_holds_nothing_that_a_terminal_obeys(capsys: Output) -> None:
     assert out.removesuffix("\n").isprintable()
     assert "林" in out
     assert json.loads(out) == said
+
+
+def test_the_name_of_a_column_is_no_markup_and_no_control(capsys: Output) -> None:
+    """A statement names its columns as it likes."""
+    table = show.table("[red]a[/]", "b\x1b]0;x\x07\x9b2J")
+    table.add_row("1", "2")
+    show.out.print(table)
+    out = capsys.readouterr().out
+    assert "[red]a[/]" in out
+    assert out.replace("\n", "").isprintable()

@@ -54,7 +54,7 @@ def table(*heads: str) -> Table:
     """A plain table whose cells wrap; Chinese text has no spaces to wrap at, so it is folded."""
     made = Table(box=None, pad_edge=False)
     for number, head in enumerate(heads):
-        made.add_column(head, overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in _WHOLE)
+        made.add_column(plain(head), overflow="fold", no_wrap=number == 0 and len(heads) > 1 and head in _WHOLE)
     return made
 
 
