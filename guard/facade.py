@@ -312,15 +312,12 @@ class Guard:
 
         The statement is sealed: one that is not understood may hold anything.
         """
-        draft = Draft(
-            kind="denied",
-            actor=acting.actor,
-            purpose=acting.purpose,
-            recipient=acting.recipient,
-            reasons=refusal.reasons,
-            sealed=statement,
-        )
-        return self._registered(refusal, draft)
+        return self._registered(refusal, _unplanned(acting, refusal, statement))
+
+    async def refuse_async(self, acting: context.Acting, refusal: Refused, statement: object = None) -> Refused:
+        """`refuse`, awaited."""
+        refusal.entry = await self._register.append_soon(_unplanned(acting, refusal, statement))
+        return refusal
 
     def read(
         self,
@@ -484,6 +481,13 @@ class Guard:
         if outcome is not None:
             self.settled((outcome,))
 
+    async def collected_async(self, collected: enforce.Collected, *, done: bool) -> None:
+        """`collected`, awaited."""
+        outcome = collected.settled(done=done)
+        if outcome is not None:
+            with suppress(Refused):
+                await self._register.append_soon(outcome)
+
     def mark(self) -> int:
         """How far withdrawals have come: what an adapter tells its `Transaction` before the first statement."""
         return self._ledger.mark()
@@ -595,6 +599,18 @@ class Guard:
     def _registered(self, refusal: Refused, draft: Draft) -> Refused:
         refusal.entry = self._register.append(draft)
         return refusal
+
+
+def _unplanned(acting: context.Acting, refusal: Refused, statement: object) -> Draft:
+    """What the register keeps of an attempt that came to no activity."""
+    return Draft(
+        kind="denied",
+        actor=acting.actor,
+        purpose=acting.purpose,
+        recipient=acting.recipient,
+        reasons=refusal.reasons,
+        sealed=statement,
+    )
 
 
 def _while_open(acting: context.Acting, batches: Iterator[list[enforce.Row]]) -> Iterator[list[enforce.Row]]:

@@ -116,7 +116,7 @@ class _Request:
 
     async def _actor(self) -> Actor:
         given = self.identify(self.scope)
-        actor = await given if isawaitable(given) else given
+        actor = given if isinstance(given, Actor) or not isawaitable(given) else await given
         if actor is None:
             raise Refused.own("GUARD-ACTOR", "Sign in first.")
         if not isinstance(actor, Actor):
@@ -216,7 +216,7 @@ class _Request:
         that reads as done.
         """
         if self.collected is not None and status is not None and status < 500:
-            await run_sync(partial(self.guard.collected, self.collected, done=status < 400))
+            await self.guard.collected_async(self.collected, done=status < 400)
 
     # --- What else is answered ---
 
@@ -234,16 +234,16 @@ class _Request:
         if self._answered:
             raise refused
         if refused.entry is None and self.actor is not None:
-            refused = await run_sync(self._registered, self.actor, refused)
+            refused = await self._registered(self.actor, refused)
         await self._problem(refused.problem(problem.language(self.scope["headers"])))
 
-    def _registered(self, actor: Actor, refused: Refused) -> Refused:
+    async def _registered(self, actor: Actor, refused: Refused) -> Refused:
         """The refusal, registered; or why it cannot be."""
         try:
             acting = self.acting or self.guard.acting(
                 actor, purpose=self.purpose, recipient=self.rule.recipient, separate=True
             )
-            return self.guard.refuse(acting, refused, self.text)
+            return await self.guard.refuse_async(acting, refused, self.text)
         except Refused as other:
             return other
 
