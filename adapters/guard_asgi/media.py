@@ -6,7 +6,7 @@ Headers that two readers could take for two things, and media types that guard d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -19,6 +19,7 @@ from guard_asgi import strict
 _TYPE: Final = re.compile(rb"application/(?:json|[a-z0-9!#$&^_.-]+\+json)", re.IGNORECASE)
 _PARAMETER: Final = re.compile(rb'charset=(?:utf-8|"utf-8")', re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+_READ: Final = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
 
 # The members of a GraphQL answer have the names that the question gave them: they say nothing of what is in them.
 _NAMED_BY_THE_CALLER: Final = re.compile(rb"application/graphql.*", re.IGNORECASE)
@@ -41,17 +42,17 @@ def media(headers: Iterable[tuple[bytes, bytes]], limits: Limits | None = None) 
     Refused GUARD-BODY with status 415 for a media type or a content encoding that is not read, 400 for headers that
     contradict themselves; GUARD-BODY-SIZE, 413, for a length above `limits.body`.
     """
-    said: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        said.setdefault(name.lower(), []).append(value.strip(b" \t"))
-    for name in (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"):
-        if len(said.get(name, ())) > 1:
-            raise strict.refused(f"It has more than one header {name.decode()}: send one.")
-    kinds = said.get(b"content-type")
-    if kinds is None:
+    said: dict[bytes, bytes] = {}
+    for spelt, value in headers:
+        name = spelt.lower()
+        if name in _READ:
+            if name in said:
+                raise strict.refused(f"It has more than one header {name.decode()}: send one.")
+            said[name] = value.strip(b" \t")
+    if b"content-type" not in said:
         raise _unread("It has no content-type: send application/json.")
-    _check_type(kinds[0])
-    if said.get(b"content-encoding", [b"identity"])[0].lower() != b"identity":
+    _check_type(said[b"content-type"])
+    if said.get(b"content-encoding", b"identity").lower() != b"identity":
         raise _unread("It has a content-encoding: send it as it is, without compression.")
     _check_transfer(said)
     return Media(_length(said.get(b"content-length"), (limits or Limits()).body))
@@ -69,22 +70,22 @@ def _check_type(value: bytes) -> None:
         raise _unread("Its content-type has parameters that guard does not read: send none, or charset=utf-8.")
 
 
-def _check_transfer(said: dict[bytes, list[bytes]]) -> None:
+def _check_transfer(said: Mapping[bytes, bytes]) -> None:
     transfer = said.get(b"transfer-encoding")
     if transfer is None:
         return
-    if transfer[0].lower() != b"chunked":
+    if transfer.lower() != b"chunked":
         raise _unread("It has a transfer-encoding that guard does not read: send it as it is, or chunked.")
     if b"content-length" in said:
         raise strict.refused("It has a content-length and a transfer-encoding: send one of them.")
 
 
-def _length(values: list[bytes] | None, limit: int) -> int | None:
-    if values is None:
+def _length(said: bytes | None, limit: int) -> int | None:
+    if said is None:
         return None
-    if not _LENGTH.fullmatch(values[0]):
+    if not _LENGTH.fullmatch(said):
         raise strict.refused("Its content-length is not a number of bytes: send its digits.")
-    length = int(values[0])
+    length = int(said)
     if length > limit:
         raise strict.too_large(limit)
     return length
