@@ -2,7 +2,8 @@
 
 A decorator that only opens and closes around the call would be wrong for two kinds of functions: an `async def`
 returns before its body has run, and a generator would leak its act into whoever consumes it. The first is awaited
-inside the act, the second is Misuse.
+inside the act, the second is Misuse. What hides either (an object that is called, a wrapper) is Misuse once it is
+called.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 from guard import context
 from guard.context import Acting
 from guard.errors import Misuse
+
+_LATER: Final = (
+    "{name} gave a coroutine or a generator, which would run outside its act: make it an async def, or return a list."
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,7 +45,7 @@ def job(opened: Callable[..., Acting], function: Callable[P, R]) -> Callable[P, 
     @wraps(function)
     def called(*given: P.args, **named: P.kwargs) -> R:
         with opened(*given, **named):
-            return function(*given, **named)
+            return _ended(function, function(*given, **named))
 
     return called
 
@@ -60,14 +65,28 @@ def bind(acting: Acting, function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def called(*given: P.args, **named: P.kwargs) -> R:
         with context.carried(acting):
-            return function(*given, **named)
+            return _ended(function, function(*given, **named))
 
     return called
 
 
+def _ended(function: Any, made: R) -> R:
+    """What a call gave. Misuse where its body has not run yet: it would run in whatever act is open by then."""
+    if inspect.iscoroutine(made) or inspect.isgenerator(made):
+        made.close()
+        raise Misuse(_LATER.format(name=_name(function)))
+    if inspect.isasyncgen(made):
+        raise Misuse(_LATER.format(name=_name(function)))
+    return made
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", None) or type(function).__name__
+
+
 def _function(function: Any) -> None:
     """Misuse for what would run outside its act."""
-    name = getattr(function, "__qualname__", type(function).__name__)
+    name = _name(function)
     if isinstance(function, type) or not callable(function):
         raise Misuse(f"{name} is not a function.")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

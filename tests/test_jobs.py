@@ -112,6 +112,31 @@ def test_what_would_run_outside_its_act_is_misuse(guard: Guard, what: Any) -> No
         guard.bind(what)
 
 
+async def one() -> int:
+    return 1
+
+
+class Hidden:
+    """What is called like a function, and by its flags is none."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def __call__(self) -> Any:
+        return self.made()
+
+
+@pytest.mark.parametrize("what", [Hidden(one), Hidden(generator), Hidden(async_generator)])
+def test_what_runs_later_runs_in_no_other_act(guard: Guard, what: Any) -> None:
+    """Within an act that is open it would run, and be registered, as what that act is."""
+    job = guard.job(actor="svc", purpose="loan_underwriting")(what)
+    with act(guard):
+        bound = guard.bind(what)
+        for call in (job, bound):
+            with pytest.raises(Misuse, match="outside its act"):
+                call()
+
+
 def test_an_executor_loses_the_context_and_a_bound_function_brings_it(guard: Guard) -> None:
     with act(guard) as opened, ThreadPoolExecutor(1) as pool:
         with pytest.raises(Refused, match="GUARD-PURPOSE"):
