@@ -19,7 +19,8 @@ from test_scenarios_transactions import SCORE
 from guard import Actor, Refused, clock
 from guard.cli import app
 from guard.context import NOTHING_DECLARED, STAFF
-from guard.demo.tour import CHEN, LIN, PURPOSE, READ_ALL, READ_ONE
+from guard.demo.people import CHEN, LIN, PURPOSE
+from guard.demo.tour.reading import READ_ALL, READ_ONE
 from guard.model import Activity
 
 # --- 1 --------------------------------------------------------------------------------------------
