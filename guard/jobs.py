@@ -38,7 +38,7 @@ def job(opened: Callable[..., Acting], function: Callable[P, R]) -> Callable[P, 
         @wraps(function)
         async def awaited(*given: P.args, **named: P.kwargs) -> Any:
             with opened(*given, **named):
-                return await function(*given, **named)
+                return _ended(function, await function(*given, **named))
 
         return cast("Callable[P, R]", awaited)
 
@@ -58,7 +58,7 @@ def bind(acting: Acting, function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         async def awaited(*given: P.args, **named: P.kwargs) -> Any:
             with context.carried(acting):
-                return await function(*given, **named)
+                return _ended(function, await function(*given, **named))
 
         return cast("Callable[P, R]", awaited)
 

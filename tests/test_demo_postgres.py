@@ -293,3 +293,15 @@ def test_the_places_of_a_tour(postgres_url, tmp_path):
     made = places.make(tmp_path / "b")
     for config in (made.bank, made.agency):
         assert check(config).errors == ()
+
+
+def test_a_role_is_itself_whatever_it_is_called(postgres_url, tmp_path):
+    name = psycopg.conninfo.conninfo_to_dict(postgres_url)["dbname"]
+    role = '"Odd-Role"'
+    run(as_superuser(postgres_url), f"CREATE ROLE {role} LOGIN", f"GRANT CREATE ON DATABASE {name} TO {role}")
+    url = postgres_url.replace("//plain@", "//Odd-Role@", 1)
+    try:
+        for folder in ("1", "2"):
+            bank.build(tmp_path / folder, database=url)
+    finally:
+        run(as_superuser(postgres_url), f"DROP OWNED BY {role}", f"DROP ROLE {role}")

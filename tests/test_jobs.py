@@ -137,6 +137,14 @@ def test_what_runs_later_runs_in_no_other_act(guard: Guard, what: Any) -> None:
                 call()
 
 
+def test_what_an_async_job_gives_does_not_run_later_either(guard: Guard) -> None:
+    async def work() -> Iterator[int]:
+        return generator()
+
+    with act(guard), pytest.raises(Misuse, match="outside its act"):
+        asyncio.run(guard.job(actor="svc", purpose="loan_underwriting")(work)())
+
+
 def test_an_executor_loses_the_context_and_a_bound_function_brings_it(guard: Guard) -> None:
     with act(guard) as opened, ThreadPoolExecutor(1) as pool:
         with pytest.raises(Refused, match="GUARD-PURPOSE"):

@@ -39,7 +39,7 @@ _FOUND: Final = text(
 
 _STRANGE: Final = text(
     "SELECT c.relname::text, c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity AND NOT c.relhasrules"
-    " AND c.relowner = current_user::regrole::oid"
+    " AND c.relowner = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)"
     " AND NOT EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid))"
     " AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)"
     " AND NOT EXISTS (SELECT FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid"
