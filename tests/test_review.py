@@ -155,6 +155,8 @@ def test_what_was_rejected_stays_so(bank: Bank) -> None:
     "approver",
     [
         Actor(id=LIN.id, roles=(ROLE, "loan_officer")),
+        Actor(id=" Officer-LIN", roles=(ROLE,)),
+        Actor(id="officer\uff0dl\u200bin", roles=(ROLE,)),
         Actor(id="officer-wang", roles=("loan_officer",)),
         Actor(id="job-1", kind="service", roles=(ROLE,)),
         Actor(id="nobody"),
