@@ -47,6 +47,15 @@ def missing(attempt: Attempt, decision: Decision, subject: str) -> Road:
             raise attempt.refused(failing if of_actor else (ABSENT,))
 
 
+def hides(decision: Decision) -> bool:
+    """Whether rows may be hidden by what they hold.
+
+    One record of a named person that is hidden so cannot be an empty answer as a list can. Then there being none is
+    refused alike, so that neither tells of the other.
+    """
+    return any(_speaks_of_rows(rows) for rows in decision.rows.values())
+
+
 def _failing(
     attempt: Attempt, source: str, conditions: Sequence[Condition], subject: str
 ) -> Generator[Effect, Any, list[Reason]]:

@@ -17,7 +17,7 @@ import msgspec
 from guard import pointers, wire
 from guard.catalogue import Source
 from guard.context import subject_key
-from guard.errors import Misuse
+from guard.errors import Misuse, Refused
 from guard.masks import apply
 from guard.model import Decision, Item
 from guard.pointers import Tree
@@ -48,6 +48,11 @@ class Records(Protocol):
     @property
     def dropped(self) -> int:
         """How many members no field declares: they were left out when the records were read."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one record or none: not a list, of which an empty one says that there is none."""
         ...
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
@@ -174,10 +179,15 @@ class DictRecords:
         """See `Records`."""
         return self._dropped
 
+    @property
+    def alone(self) -> bool:
+        """See `Records`."""
+        return False
+
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
         ways = [pointers.steps(subject.column) for subject in self._entry.subjects.values()]
-        return [tuple(_keys(one, way) for way in ways) for one in self._records]
+        return [tuple(_keys(one, way, self._tree) for way in ways) for one in self._records]
 
     def values(self, field: str) -> Sequence[object]:
         """See `Records`."""
@@ -234,7 +244,19 @@ def _at(shown: Shown | Sequence[Shown], place: int) -> Shown:
             return shown[place]
 
 
-def _keys(record: object, way: pointers.Steps) -> tuple[str, ...]:
+UNNAMED: Final = "An element of a record tells of somebody, and does not name whom."
+
+
+def _keys(record: object, way: pointers.Steps, at: Tree) -> tuple[str, ...]:
+    """The keys at the end of a way; refused where an element of an array tells of somebody without one."""
+    key = way[-1]
+    if key is not None and None in way:
+        for step in way[:-1]:
+            at = at.members[step] if step is not None else at.each or at
+        for part in pointers.found(record, way[:-1]):
+            said = {name for name in at.members if part.get(name) is not None} if isinstance(part, Mapping) else set()
+            if said and key not in said:
+                raise Refused.own("GUARD-SUBJECT", UNNAMED)
     return tuple(dict.fromkeys(subject_key(one) for one in pointers.found(record, way) if one is not None))
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from guard.attempt import Attempt
 from guard.effects import Append, Decide, Effect
-from guard.missing import missing
+from guard.missing import ABSENT, hides, missing
 from guard.model import ALWAYS, Decision, Outcome
 from guard.obligations import approval, approved, needed
 from guard.reading import permitted
@@ -42,6 +42,8 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     need = needed(attempt, decision, len(persons), ended=True)
     if not persons and attempt.facts.subject is not None:
         yield from missing(attempt, decision, attempt.facts.subject)
+        if records.alone and hides(decision):
+            raise attempt.refused((ABSENT,))
     review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))
     # Made before the entry, so that records which cannot leave anything out are refused before it says that they left.
     made = _treated(standing, records, terms, kept)

@@ -27,8 +27,10 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 OVERRIDES: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 """Headers by which some programs take one method for another."""
 
-CONDITIONAL: Final = frozenset({b"if-none-match", b"if-modified-since", b"if-range", b"range"})
-"""What asks for less than the whole answer: by 304 and by parts, guesses at what was hidden could be confirmed."""
+CONDITIONAL: Final = frozenset(
+    {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"}
+)
+"""What asks for less than the whole answer: by 304, 412 and parts, guesses at what was hidden could be confirmed."""
 
 REVIEW: Final = b"guard-review"
 

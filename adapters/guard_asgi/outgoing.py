@@ -21,7 +21,7 @@ from guard.errors import Refused
 from guard.facade import Guard
 from guard.records import Records, Shown
 from guard_asgi import problem, strict
-from guard_asgi.headers import Headers, changed, names, without
+from guard_asgi.headers import Headers, changed, names, silent, without
 from guard_asgi.incoming import DIGESTS
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
@@ -31,25 +31,33 @@ from guard_asgi.table import Rule
 TELLING: Final = DIGESTS | {b"etag", b"last-modified", b"accept-ranges", b"x-total-count", b"link", b"cache-control"}
 """Headers that tell of the body as it was: they go where the body changed."""
 
-OF_BODY: Final = TELLING | {b"content-type", b"content-length", b"content-language", b"content-disposition"}
+OF_BODY: Final = frozenset({b"content-type", b"content-length", b"content-language", b"transfer-encoding"})
 """Headers that go where another body stands in its place."""
+
+PLACES: Final = frozenset({201, 202, 301, 302, 303, 307, 308})
+"""Answers that are nothing without their Location."""
 
 UNCACHED: Final = (b"cache-control", b"private, no-store")
 
 UNTOLD: Final = frozenset({401, 407, 429})
-"""Errors of which the person asked about is no part: they are told before anybody is looked up."""
-
+"""Errors that are about who asks and never about whom: they are told before anybody is looked up."""
 
 INLINE: Final = 65_536
 """Bytes of a body that are worked on where the event loop runs; more are in a thread."""
 
 
 class Nothing:
-    """No records: an answer that has none is decided as any other, since that somebody is not there tells too."""
+    """No records: an answer that has none is decided as any other, since that somebody is not there tells too.
+
+    `present` are the fields of which its headers may tell.
+    """
 
     count: int = 0
-    present: frozenset[str] = frozenset()
     dropped: int = 0
+    alone: bool = True
+
+    def __init__(self, present: frozenset[str] = frozenset()) -> None:
+        self.present: Final = present
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
@@ -97,6 +105,7 @@ class Answer:
         self._unread: Refused | None = None
         self._ended = False
         self._ran = True
+        self._reduced = False
         self.refusal: Refused | None = None
         self.sent = False
         """Whether anything of an answer went out."""
@@ -123,6 +132,7 @@ class Answer:
         elif kind == "http.response.body":
             self._part(message)
             if not message.get("more_body", False):
+                self._ended = True  # what another task sends while this is decided was not decided on
                 await self._finish()
         elif kind in _BESIDE:
             return  # hints before the answer and trailers after it tell of the body, and nobody depends on them
@@ -179,8 +189,11 @@ class Answer:
         if status >= 300:
             await self._finish_other(status, body)
             return
-        goes = await self._released(partial(self._records, body) if body else Nothing if self._reads else None)
-        await self._flush(body, body if not body else goes)
+        if body:
+            await self._flush(body, await self._released(partial(self._records, body)))
+        else:
+            await self._nobody()
+            await self._flush(body, body)
 
     async def _finish_other(self, status: int, body: bytes) -> None:
         """A redirection has no body; an error keeps its own only where it holds records that are declared."""
@@ -210,16 +223,11 @@ class Answer:
         return None
 
     async def _nobody(self) -> None:
-        """Decides on an answer without records, where it tells something of the person that is asked about."""
-        if self._reads:
-            await self._released(Nothing)
-
-    @property
-    def _reads(self) -> bool:
-        """Whether an answer without records tells that there are none of the person named."""
-        rule = self._served.rule
-        asked = rule.request
-        return rule.subject is not None and (asked is None or asked.operation not in {"collect", "store"})
+        """Decides on an answer without records: that there are none tells too, but for who was taken in just now."""
+        asked, way = self._served.rule.request, self._served.rule.response
+        if asked is None or asked.operation not in {"collect", "store"}:
+            whole = way.shape.place.fields if way is not None and self._method == "HEAD" else frozenset()
+            await self._released(partial(Nothing, whole))
 
     def _records(self, body: bytes) -> Records:
         way = self._served.rule.response
@@ -235,10 +243,10 @@ class Answer:
             return None
         return records if records.count and not records.dropped else None
 
-    async def _released(self, make: Callable[[], Records | None] | None) -> bytes:
+    async def _released(self, make: Callable[[], Records | None]) -> bytes:
         """What may go of these records, decided and registered."""
         way = self._served.rule.response
-        if make is None or way is None:
+        if way is None:
             return b""
         served, acting = self._served, self._served.acting
         own: AbstractContextManager[Acting] = nullcontext(acting)
@@ -258,28 +266,33 @@ class Answer:
                 goes = await _released_here(served, of_answer, way.source, make)
             else:
                 goes = await run_sync(_released_there, served, of_answer, way.source, make)
+        self._reduced = self._reduced or any(one.reduced for one in of_answer.outcomes[-1:])
         if of_answer is not acting:
             acting.outcomes += of_answer.outcomes
         return goes
 
     async def _flush(self, came: bytes, goes: bytes) -> None:
-        """Sends the answer: as it came where it may all go, else with the headers that a changed body has."""
+        """Sends the answer: as it came where all of it goes to anybody, else with headers that tell nothing."""
         start = self._start
         if start is None:
             raise RuntimeError("A body was sent before its answer began.")
-        if came == goes:
+        if came == goes and not self._reduced:
             await self._out(_plain(start, empty=not came, head=self._method == "HEAD"), self._parts)
             return
-        headers = [*changed(start["headers"], TELLING, len(goes)), UNCACHED]
+        gone = [b"content-length"] if not came and self._method == "HEAD" else []
+        headers = [*changed(self._silent(start), gone, len(goes)), UNCACHED]
         await self._out(
             {**start, "headers": headers, "trailers": False}, [{"type": "http.response.body", "body": goes}]
         )
 
+    def _silent(self, start: Message) -> list[tuple[bytes, bytes]]:
+        return silent(start["headers"], *((b"location",) if self.status in PLACES else ()))
+
     async def _replace(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Sends the answer's status with another body, or with none."""
         start = self._start or {}
-        kept = without(start["headers"], OF_BODY)
-        kept += [*headers, (b"content-length", str(len(body)).encode())]
+        kept = without(self._silent(start), OF_BODY)
+        kept += [*headers, (b"content-length", str(len(body)).encode()), UNCACHED]
         message = {**start, "headers": kept, "trailers": False}
         await self._out(message, [{"type": "http.response.body", "body": b"" if self._method == "HEAD" else body}])
 

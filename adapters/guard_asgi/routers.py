@@ -45,6 +45,10 @@ class Place(NamedTuple):
         """Whether it is one for websockets."""
         return self.methods == frozenset({WEBSOCKET})
 
+    def handles(self, scope: Scope) -> bool:
+        """Whether it has a handler for the request."""
+        return self.methods is None or self.websocket or scope["method"] in self.methods
+
 
 class Leaf(NamedTuple):
     """A route that ends at an endpoint."""
@@ -110,9 +114,11 @@ def find(level: Level, scope: Scope) -> Found:
             passed.append(trial.get("endpoint"))
             continue
         place = node.place
-        if place.methods is not None and not place.websocket and scope["method"] not in place.methods:
-            return Found(None, {}, (place.endpoint,))  # a class without a handler for it: it answers 405 itself
-        return Found(place, trial.get("path_params", {}), ())
+        # A class without a handler for a method answers 405 itself. For any other name than that of a method it may
+        # have an attribute, which Starlette takes for the handler: nobody declared that.
+        if place.handles(scope) or scope["method"] not in METHODS:
+            return Found(place, trial.get("path_params", {}), ())
+        return Found(None, {}, (place.endpoint,))
 
 
 def _first(level: Level, scope: Scope, passed: list[object]) -> tuple[Leaf | Branch | None, Scope]:
@@ -245,7 +251,10 @@ def _route(route: Any, prefix: str) -> Leaf:
 
 def _handled(endpoint: object) -> frozenset[str] | None:
     """The methods of a class of handlers; None for an ASGI application, which may take any."""
-    if not (isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint)):
+    own = ("__await__", "dispatch", "method_not_allowed")
+    if not (isinstance(endpoint, type) and issubclass(endpoint, HTTPEndpoint)) or any(
+        getattr(endpoint, name) is not getattr(HTTPEndpoint, name) for name in own
+    ):
         return None
     methods = {method for method in METHODS if getattr(endpoint, method.lower(), None) is not None}
     return frozenset(methods | ({"HEAD"} if "GET" in methods else set()))

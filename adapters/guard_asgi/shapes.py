@@ -13,13 +13,14 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import astuple
 
 from guard import pointers
 from guard.catalogue import Source
 from guard.config import Limits
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
-from guard.records import ABSENT, Shown, compiled
+from guard.records import ABSENT, UNNAMED, Shown, compiled
 from guard_asgi import places, strict
 from guard_asgi.places import Place, Survey
 from guard_asgi.treatments import Treatment, carry_out, treatment
@@ -100,11 +101,16 @@ class Shape:
 
     def records(self, root: Any) -> tuple[list[Any], bool]:
         """The records of what was decoded, and whether there was one alone instead of an array."""
+        there = self.there(root)
+        if there is None:
+            return [], False
+        return (there, False) if isinstance(there, list) else ([there], True)
+
+    def there(self, root: Any) -> Any:
+        """What was decoded where the records are: an array, one of them, or null."""
         for _ in self.around:
             root = root.inner
-        if root is None:
-            return [], False
-        return (root, False) if isinstance(root, list) else ([root], True)
+        return root
 
     def _expected(self) -> str:
         where = "".join(f"/{name}" for name in self.around)
@@ -154,6 +160,7 @@ class JsonRecords:
         self._present: Final = present
         self._dropped: Final = dropped
         self._records, self._single = shape.records(root)
+        self._alone: Final = not isinstance(shape.there(root), list)
         self._count: Final = len(self._records)
 
     @property
@@ -170,6 +177,11 @@ class JsonRecords:
     def dropped(self) -> int:
         """See `Records`. A member counts once, whatever is below it; those around the records count too."""
         return self._dropped
+
+    @property
+    def alone(self) -> bool:
+        """See `Records`."""
+        return self._alone
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
@@ -313,8 +325,23 @@ def _keys(records: list[Any], chain: Chain) -> list[tuple[str, ...]]:
         raws = [getattr(record, chain[0] or "") for record in records]  # a record is an object, so this is a member
         keys = [None if raw is UNSET else _key(bytes(raw)) for raw in raws]
         return [() if key is None else (key,) for key in keys]
+    if None in chain[:-1]:
+        _check_named(records, chain[:-1], chain[-1] or "")
     found = ([_key(bytes(raw)) for raw in _reached(record, chain)] for record in records)
     return [tuple(dict.fromkeys(key for key in keys if key is not None)) for keys in found]
+
+
+def _check_named(records: list[Any], chain: Chain, key: str) -> None:
+    """Refuses elements that tell of somebody whom they do not name."""
+    for record in records:
+        elements: Iterable[Any] = _reached(record, chain)
+        for one in elements if key else ():
+            if _is_null(getattr(one, key)) and not all(map(_is_null, astuple(one))):
+                raise Refused.own("GUARD-SUBJECT", UNNAMED)
+
+
+def _is_null(value: Any) -> bool:
+    return value is UNSET or value is None or (isinstance(value, Raw) and bytes(value) == b"null")
 
 
 def _key(raw: bytes) -> str | None:

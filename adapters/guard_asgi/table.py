@@ -120,6 +120,8 @@ class OfTemplates:
     def settle(self, scope: Scope) -> Settled:
         """Where the request of this scope goes."""
         path = route_path(scope)
+        if _AMBIGUOUS.search(path):
+            return Settled(None, Found(None, {}))
         asked = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
         for one in self._written:
             match = one.pattern.match(path) if one.method in {asked, ANY, _LIKE.get(asked)} else None
@@ -132,6 +134,9 @@ class OfTemplates:
         """Never: there is nothing that could change."""
         return False
 
+
+_AMBIGUOUS: Final = re.compile(r"//|/\.\.?(?=[;/]|$)|[\\%\x00-\x1f\x7f]")
+"""What one program resolves or decodes and another does not: a template says nothing about such a path."""
 
 _LIKE: Final = {"HEAD": "GET"}
 """A HEAD is decided as the GET that it asks about."""

@@ -624,14 +624,14 @@ def test_an_endpoint_that_takes_another_s_place_answers_nothing(allowing: Unsafe
 def test_a_base_http_middleware_inside_is_no_obstacle(allowing: UnsafeGuard, tmp_path: Path) -> None:
     async def counted(request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
-        response.headers["x-counted"] = "1"
+        response.headers["x-request-id"] = "1"
         return response
 
     app = Starlette(routes=[Route("/applications/{customer_id}", row)])
     app.add_middleware(BaseHTTPMiddleware, dispatch=counted)
     answered = get(wrapped(app, allowing, tmp_path, {ONE: GUARDED}), "/applications/1002")
     assert answered.json == {"customer_id": 1002}
-    assert answered.header("x-counted") == ["1"]
+    assert answered.header("x-request-id") == ["1"]
 
 
 class Closed:
