@@ -9,6 +9,7 @@ No refusal quotes the body.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any, Final
@@ -17,6 +18,9 @@ import msgspec
 
 from guard.config import Limits
 from guard.errors import Refused
+
+_PIECE: Final = 131_072
+"""Bytes that are looked at in one piece."""
 
 _MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"')
@@ -62,8 +66,15 @@ def check_bytes(body: bytes, limits: Limits) -> None:
 
 
 def _utf8(body: bytes) -> bool:
+    """Whether it is; piece by piece, since the text of a large body takes longer to make room for than to read."""
     try:
-        body.decode()
+        if len(body) <= _PIECE:
+            body.decode()
+            return True
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for start in range(0, len(body), _PIECE):
+            decoder.decode(body[start : start + _PIECE])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True

@@ -111,6 +111,16 @@ def test_what_is_not_utf8_is_refused_wherever_it_stands(bad: bytes, around: byte
     assert "send UTF-8" in str(refusal(around % bad))
 
 
+@pytest.mark.parametrize("off", [-3, -2, -1, 0, 1])
+def test_a_large_body_is_utf8_across_the_pieces_that_it_is_looked_at_in(off: int) -> None:
+    before = b'{"full_name":"'
+    filled = before + b"a" * (strict._PIECE - len(before) + off)
+    assert read(filled + '王"}'.encode()).count == 1
+    for bad in (b"\xe7\x8e", b"\xed\xa0\x80", b"\xff"):
+        assert "send UTF-8" in str(refusal(filled + bad + b'"}'))
+        assert "send UTF-8" in str(refusal(filled + bad))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
 def test_other_encodings_and_byte_order_marks_are_refused(encoding: str) -> None:
     refused = refusal('{"customer_id":7}'.encode(encoding))
