@@ -6,6 +6,7 @@ from typing import Final
 
 from guard.catalogue import Catalogue
 from guard.config import Settings
+from guard.errors import Misuse
 from guard.ledger_store import Store
 from guard.model import Condition, Facts
 from guard_sql import paramstyle
@@ -36,11 +37,13 @@ class LedgerAnswers:
         asked = self._question(source, conditions)
         sql = paramstyle.pyformat(asked.sql) if self._site.dialect == "postgres" else asked.sql
         bound = asked.bound(subjects, facts)
-        holding: tuple[set[str], ...] = tuple(set() for _ in conditions)
-        for key, *truths in self._store.ask(sql, bound):
-            for holders, truth in zip(holding, truths, strict=True):
-                if truth in (1, True):
-                    holders.add(str(key))
+        rows = self._store.ask(sql, bound)
+        if not rows:
+            return tuple(set() for _ in conditions)
+        keys, *truths = zip(*rows, strict=True)
+        holding = tuple({str(key) for key, truth in zip(keys, of, strict=True) if truth in (1, True)} for of in truths)
+        if len(holding) != len(conditions):
+            raise Misuse("A question is answered with one truth for each of its conditions.")
         return holding
 
     def _question(self, source: str, conditions: tuple[Condition, ...]) -> Question:

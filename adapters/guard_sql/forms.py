@@ -182,4 +182,4 @@ def number(key: str) -> int | None:
 
 def held(text: str) -> bool:
     """Whether a text of a database can be this one: it has no NUL and no half of a character."""
-    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text))
