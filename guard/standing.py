@@ -92,10 +92,10 @@ class Standing:
         first = [of_record[0] for of_record in self._persons]
         actor = {self._attempt.facts.actor}
         for own in terms.own:
-            self._known[own] = [bool(keys) and actor.issuperset(keys) for keys in first]
+            self._known[own] = _held(actor, first)
         for leaf, holders in zip(terms.between, holding, strict=True):
             of = self._every if isinstance(leaf, GrantCondition) else first
-            self._known[leaf] = [bool(keys) and holders.issuperset(keys) for keys in of]
+            self._known[leaf] = _held(holders, of)
 
     def of(self, condition: Condition) -> Truths:
         """For which records a condition of the terms holds."""
@@ -115,3 +115,9 @@ class Standing:
             raise Refused.own("GUARD-DECISION-NAME", f"The fact {leaf.name} is not in the catalogue.")
         of_type, today = self._plan.entry.fields[field].type, self._attempt.facts.date
         return [fulfils(leaf, one, of_type, today) for one in self._records.values(field)]
+
+
+def _held(holders: set[str], of: Sequence[tuple[str, ...]]) -> Truths:
+    """Whether all persons of a record are among those; nobody is not."""
+    held = list(map(holders.issuperset, of))
+    return held if all(of) else [one and bool(keys) for one, keys in zip(held, of, strict=True)]
