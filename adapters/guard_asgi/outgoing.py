@@ -104,7 +104,6 @@ class Answer:
         self._size = 0
         self._unread: Refused | None = None
         self._ended = False
-        self._ran = True
         self._reduced = False
         self.refusal: Refused | None = None
         self.sent = False
@@ -158,7 +157,6 @@ class Answer:
             return
         place = served.found.place
         ran = self._course.ran
-        self._ran = ran is not None
         if ran is None and status >= 300:
             return  # something before the endpoint refused the request
         if (
@@ -198,7 +196,7 @@ class Answer:
     async def _finish_other(self, status: int, body: bytes) -> None:
         """A redirection has no body; an error keeps its own only where it holds records that are declared."""
         goes = b""
-        if self._ran and status not in UNTOLD:
+        if status not in UNTOLD:
             await self._nobody()
         if status >= 400 and body and self._unread is None:
             goes = await self._released(partial(self._declared_records, body)) or b""

@@ -379,3 +379,25 @@ def test_somebody_in_a_record_who_is_not_named_is_not_nobody(guarantors: Any, un
                 records.persons()
         else:
             assert records.persons()[0][0] == ("1",)
+
+
+def test_what_answers_before_an_endpoint_is_seen_is_decided_on_too(documents: Path, tmp_path: Path) -> None:
+    """What ran behind a copy of the scope is not seen: its 404 was taken for one that is about nobody."""
+
+    def endpoint(request: Request) -> Response:
+        if "absent" in str(request.url):
+            raise HTTPException(404)
+        return JSONResponse({"customer_id": 1002})
+
+    class Copying:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(dict(scope), receive, send)
+
+    with deciding(documents, tmp_path, deny("PI-02")) as guard:
+        app = Starlette(routes=[Route("/all", endpoint)])
+        app.add_middleware(Copying)
+        app.add_middleware(GuardMiddleware, guard=guard, identify=as_lin, routes=written(tmp_path, {"GET /all": ALL}))
+        assert get(app, "/all", query=b"q=absent").status == get(app, "/all", query=b"q=present").status == 403
