@@ -34,7 +34,10 @@ SUBJECT_TYPES: Final = frozenset({"text", "integer"})
 
 
 class Subject(Strict):
-    """The column that names a person the row is about. NULL in an optional one: no such person."""
+    """The column that names a person the row is about.
+
+    NULL in an optional one: no such person. A record of a road that has no such member does not say so, and is hidden.
+    """
 
     column: Name
     optional: bool = False
