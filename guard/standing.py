@@ -22,6 +22,8 @@ from guard.model import AllCondition, AnyCondition, Condition, FactCondition, Gr
 from guard.records import ABSENT, Plan, Records
 from guard.terms import Terms
 
+_JOINED: Final = (AllCondition, AnyCondition)
+
 Persons: TypeAlias = Sequence[tuple[tuple[str, ...], ...]]
 Truths: TypeAlias = Sequence[bool]
 """One for each record."""
@@ -101,7 +103,7 @@ class Standing:
         """For which records a condition of the terms holds."""
         known = self._known.get(condition)
         if known is None:
-            if not isinstance(condition, AllCondition | AnyCondition):
+            if not isinstance(condition, _JOINED):
                 raise KeyError(condition)
             join, of_nothing = (all, True) if isinstance(condition, AllCondition) else (any, False)
             parts = [self.of(part) for part in condition.conditions]

@@ -143,10 +143,8 @@ _LIKE: Final = {"HEAD": "GET"}
 
 
 def _rule(rules: Mapping[tuple[str, str], Any], method: str, path: str) -> Any:
-    for one in (_LIKE.get(method), method, *((ANY,) if method != WEBSOCKET else ())):
-        if one is not None and (one, path) in rules:
-            return rules[one, path]
-    return None
+    found = rules.get((_LIKE.get(method, method), path)) or rules.get((method, path))
+    return found if found is not None or method == WEBSOCKET else rules.get((ANY, path))
 
 
 def route_path(scope: Scope) -> str:
