@@ -48,11 +48,7 @@ def missing(attempt: Attempt, decision: Decision, subject: str) -> Road:
 
 
 def hides(decision: Decision) -> bool:
-    """Whether rows may be hidden by what they hold.
-
-    One record of a named person that is hidden so cannot be an empty answer as a list can. Then there being none is
-    refused alike, so that neither tells of the other.
-    """
+    """Whether rows may be hidden by what they hold."""
     return any(_speaks_of_rows(rows) for rows in decision.rows.values())
 
 

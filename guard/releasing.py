@@ -40,10 +40,12 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     kept = standing.kept()
     persons = standing.met(kept)
     need = needed(attempt, decision, len(persons), ended=True)
+    named = attempt.facts.subject is not None
     if not persons and attempt.facts.subject is not None:
         yield from missing(attempt, decision, attempt.facts.subject)
-        if records.alone and hides(decision):
-            raise attempt.refused((ABSENT,))
+    if not persons and records.alone and (hides(decision) if named else terms.rows != ALWAYS):
+        # One record that is hidden is no empty list: where there might be one, that there is none is told alike.
+        raise attempt.refused((ABSENT,))
     review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))
     # Made before the entry, so that records which cannot leave anything out are refused before it says that they left.
     made = _treated(standing, records, terms, kept)

@@ -22,7 +22,7 @@ from guard.facade import Guard
 from guard.records import Records, Shown
 from guard_asgi import problem, strict
 from guard_asgi.headers import Headers, changed, names, silent, without
-from guard_asgi.incoming import DIGESTS
+from guard_asgi.incoming import DIGESTS, SAFE
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
 from guard_asgi.routers import ELSEWHERE, Course, Found, Scope
@@ -39,6 +39,9 @@ PLACES: Final = frozenset({201, 202, 301, 302, 303, 307, 308})
 
 UNCACHED: Final = (b"cache-control", b"private, no-store")
 
+GONE: Final = frozenset({404, 410})
+"""Errors by which programs say that a record is not there."""
+
 UNTOLD: Final = frozenset({401, 407, 429})
 """Errors that are about who asks and never about whom: they are told before anybody is looked up."""
 
@@ -49,15 +52,15 @@ INLINE: Final = 65_536
 class Nothing:
     """No records: an answer that has none is decided as any other, since that somebody is not there tells too.
 
-    `present` are the fields of which its headers may tell.
+    `present` are the fields of which its headers may tell; `alone`: what is not there is one record, not a list.
     """
 
     count: int = 0
     dropped: int = 0
-    alone: bool = True
 
-    def __init__(self, present: frozenset[str] = frozenset()) -> None:
+    def __init__(self, present: frozenset[str], *, alone: bool) -> None:
         self.present: Final = present
+        self.alone: Final = alone
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
@@ -225,7 +228,13 @@ class Answer:
         asked, way = self._served.rule.request, self._served.rule.response
         if asked is None or asked.operation not in {"collect", "store"}:
             whole = way.shape.place.fields if way is not None and self._method == "HEAD" else frozenset()
-            await self._released(partial(Nothing, whole))
+            await self._released(partial(Nothing, whole, alone=self._about_one))
+
+    @property
+    def _about_one(self) -> bool:
+        """Whether an answer without records says that one is not there; a list that fails says nothing of any."""
+        none = self.status in GONE or (self._method in SAFE and (self.status or 500) < 300)
+        return none or self._served.rule.subject is not None
 
     def _records(self, body: bytes) -> Records:
         way = self._served.rule.response

@@ -339,6 +339,31 @@ def test_who_is_hidden_by_what_the_record_says_is_like_who_is_not_there(
     assert Answered(sent).whole == hidden.whole
 
 
+@pytest.mark.parametrize("nobody", ["null", "no content", "404"])
+def test_where_no_person_is_declared_hidden_and_absent_are_alike_too(
+    hiding: UnsafeGuard, tmp_path: Path, nobody: str
+) -> None:
+    def endpoint(request: Request) -> Response:
+        if request.path_params["customer_id"] == "1020":
+            return JSONResponse({"customer_id": 1020, "credit_amount": 20})
+        if isinstance(NOBODY[nobody], Exception):
+            raise NOBODY[nobody]
+        answer: Response = NOBODY[nobody]
+        return answer
+
+    app = plain_app(hiding, tmp_path, [Route("/applications/{customer_id}", endpoint)], {ONE: {"purpose": PURPOSE}})
+    hidden, absent = get(app, "/applications/1020"), get(app, "/applications/1009")
+    assert hidden.rules == ["GUARD-ABSENT"]
+    assert hidden.whole == absent.whole
+
+
+def test_what_a_list_says_of_its_question_is_not_about_anybody(hiding: UnsafeGuard, tmp_path: Path) -> None:
+    app = plain_app(
+        hiding, tmp_path, [Route("/all", lambda _: JSONResponse({"detail": "below"}, 422))], {"GET /all": ALL}
+    )
+    assert get(app, "/all").json["title"] == "Unprocessable Entity"
+
+
 def source_of(text: str) -> Source:
     return Source.model_validate(yaml.safe_load(text))
 
