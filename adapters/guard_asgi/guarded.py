@@ -19,7 +19,7 @@ from guard.model import Actor, Declared
 from guard_asgi import incoming, problem
 from guard_asgi.headers import names
 from guard_asgi.incoming import Receive
-from guard_asgi.outgoing import INLINE, Answer, Served
+from guard_asgi.outgoing import INLINE, Answer, Nothing, Served
 from guard_asgi.problem import Send
 from guard_asgi.routers import Scope
 from guard_asgi.shapes import JsonRecords
@@ -147,8 +147,16 @@ class _Request:
         )
         self.acting = acting
         with acting:
+            if rule.request is None and rule.response is not None and scope["method"] not in incoming.SAFE:
+                await self._permit(acting, rule.response)
             receive = await self._gate(acting, body, records, declared)
             await self._call(acting, receive, body)
+
+    async def _permit(self, acting: Acting, way: Way) -> None:
+        """Decides before the program runs, where it may change something and nothing is taken in that is decided on."""
+        nothing = Nothing(frozenset(), alone=False)
+        said: dict[str, Any] = {"text": self.text, "parameters": None, "offload": run_sync}
+        await self.guard.release_async(acting, way.source, nothing, **said)
 
     async def _gate(self, acting: Acting, body: bytes, records: JsonRecords | None, declared: Declared) -> Receive:
         """What the program receives from: the body as it may be taken in."""
