@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar, get_args
 
 import msgspec
 
@@ -644,10 +644,10 @@ OPERATIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "update": _STORING,
         "delete": frozenset({"delete"}),
         "collect": _STORING,
-        "release": frozenset({"use", "process", "transmit", "provide", "disclose", "collect"}),
+        "release": frozenset(get_args(Operation)),
     }
 )
-"""In which operations a statement or records may be part.
+"""In which operations a statement or records may be part: each has an answer, that of a deletion too.
 
 A SELECT in `delete`, too, for the job that looks for what to delete; a release in `collect` for what a request that
 brings data is answered with.

@@ -26,13 +26,20 @@ __all__ = ["consented", "lawful"]
 FIELDS = "customer_id, full_name, id_number, mobile, loan_purpose, credit_amount, personal_status_and_sex"
 OFFICER = Actor(id="dpo-zhao", roles=("data_protection_officer",), unit="head-office")
 MARKETER = Actor(id="marketer-sun", roles=("marketer",), unit="branch-3")
-ACTORS = {one.id: one for one in (LIN, CHEN, OFFICER, MARKETER, Actor(id="1002"), Actor(id="1003"))}
+KEEPER = Actor(id="keeper-wu", roles=("records_officer",), unit="head-office")
+ACTORS = {one.id: one for one in (KEEPER, LIN, CHEN, OFFICER, MARKETER, Actor(id="1002"), Actor(id="1003"))}
 
 SAID: dict[str, Any] = {
     ONE: GUARDED,
     "GET /applications": {"purpose": PURPOSE, "source": SOURCE},
     "GET /guarded/{customer_id}": {**GUARDED, "source": SOURCE},
     "GET /contacts/{customer_id}": {"purpose": "marketing", "subject": {"path": "customer_id"}, "source": SOURCE},
+    "DELETE /applications/{customer_id}": {
+        "purpose": "retention",
+        "subject": {"path": "customer_id"},
+        "source": SOURCE,
+        "operation": "delete",
+    },
     "POST /applications": {
         "purpose": PURPOSE,
         "subject": {"body": "/customer_id"},
@@ -61,6 +68,7 @@ class Bank:
         self.app = Starlette(
             routes=[
                 Route("/applications/{customer_id:int}", self.one),
+                Route("/applications/{customer_id}", self.erase, methods=["DELETE"]),
                 Route("/contacts/{customer_id:int}", self.one),
                 Route("/guarded/{customer_id:int}", self.of_guarded_database),
                 Route("/applications", self.all),
@@ -100,6 +108,14 @@ class Bank:
             query = "SELECT customer_id, full_name, id_number FROM application WHERE customer_id = ?"
             found = connection.execute(query, (request.path_params["customer_id"],)).fetchall()
         return JSONResponse(dict(zip(("customer_id", "full_name", "id_number"), found[0], strict=True)))
+
+    def erase(self, request: Request) -> Response:
+        with closing(self.connect(str(self.file), check_same_thread=False)) as connection:
+            connection.execute(
+                "DELETE FROM application WHERE customer_id = ?", (int(request.path_params["customer_id"]),)
+            )
+            connection.commit()
+        return Response(status_code=204)
 
     def all(self, request: Request) -> Response:
         return JSONResponse(self.rows("customer_id < ?", int(request.query_params["below"])))
@@ -259,3 +275,16 @@ def test_an_engine_or_register_that_fails_releases_nothing(bank: Bank) -> None:
     assert bank("/applications/1002").status == 403
     assert bank("/applications", "1002", **post(FORM)).status == 403
     assert bank.taken == []
+
+
+def test_a_route_deletes_who_withdrew_and_nobody_else(bank: Bank) -> None:
+    """Decided on before the program runs, by the database again, and once more for the answer."""
+    refused = bank("/applications/1001", "keeper-wu", method="DELETE")
+    assert (refused.status, refused.rules) == (403, ["GUARD-ABSENT"])
+    assert len(bank.rows("customer_id = 1001")) == 1
+    bank.guard.consents.withdraw_subject("1005")
+    begun = len(bank.entries)
+    done = bank("/applications/1005", "keeper-wu", method="DELETE")
+    assert done.status == 204, done.json
+    assert bank.rows("customer_id = 1005") == []
+    assert [one.kind for one in bank.entries[begun:]] == ["read", "intent", "done", "read"]
