@@ -16,8 +16,6 @@ from guard.config import Settings
 from guard.drive import Answers
 from guard.ledger_store import Store
 
-__all__ = ["Answers", "of_ledger"]
-
 
 def of_ledger(settings: Settings, catalogue: Catalogue, store: Store) -> Answers:
     """What answers in the database of the ledger."""

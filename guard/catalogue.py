@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from guard import documents
+from guard import documents, wire
 from guard.documents import Document, Finding, FrozenMap, Inconsistent, Name, Strict
 from guard.model import Item, Role
 
@@ -133,6 +133,10 @@ class Source(Strict):
     def field_item(self, name: str, field: str, role: Role = "read") -> Item:
         """The item of one field; KeyError if the catalogue does not know the field."""
         return Item(source=name, field=field, role=role, category=self.fields[field].category)
+
+    def items(self, name: str, fields: Iterable[str], role: Role) -> tuple[Item, ...]:
+        """The source's own item and those of the fields, in the order of an Activity."""
+        return wire.ordered([self.item(name, role), *(self.field_item(name, one, role) for one in fields)])
 
 
 _ONE_OF_FIELDS: Final = "add the column to fields, or name one of them"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
@@ -162,19 +162,19 @@ def _scope(scope: V | None) -> V:
     return scope
 
 
-class _Walk:
+class _Walk(Generic[V]):
     """A road, and what is sent back into it: an answer, or the refusal of an effect."""
 
-    __slots__ = ("_answer", "_refusal", "_road", "parted", "written")
+    __slots__ = ("_answer", "_refusal", "_road", "parted", "returned")
 
-    def __init__(self, road: enforce.Road | enforce.Writing) -> None:
+    def __init__(self, road: Generator[enforce.Effect, Any, V]) -> None:
         self._road: Final = road
         self._answer: object = None
         self._refusal: Refused | None = None
         self.parted = False
         """Whether a savepoint was neither kept nor undone yet."""
-        self.written = 0
-        """How many rows were written, once a write's road has ended."""
+        self.returned: V
+        """What the road returned; there once it has ended."""
 
     def step(self) -> enforce.Effect | None:
         """The next effect; None at the end."""
@@ -183,7 +183,7 @@ class _Walk:
         try:
             return self._road.send(answer) if refusal is None else self._road.throw(refusal)
         except StopIteration as end:
-            self.written = end.value or 0
+            self.returned = end.value
             return None
 
     def answer(self, effect: enforce.Effect, answer: object) -> None:
@@ -222,7 +222,7 @@ def carry_out(road: enforce.Writing, effects: Effects) -> int:
         if walk.parted:  # something other than a refusal came out of an effect
             with suppress(Refused):
                 _scope(effects.scope).settle(keep=False)
-    return walk.written
+    return walk.returned
 
 
 class Answers(Protocol):
@@ -245,19 +245,13 @@ Following: TypeAlias = Generator[enforce.Effect, Any, V]
 
 def follow(road: Following[V], services: Services, answers: Answers) -> V:
     """Walks the road of records to its end; what it returns."""
-    answer: object = None
-    refusal: Refused | None = None
-    while True:
+    walk = _Walk(road)
+    while (effect := walk.step()) is not None:
         try:
-            effect = road.send(answer) if refusal is None else road.throw(refusal)
-        except StopIteration as end:
-            result: V = end.value
-            return result
-        answer = refusal = None
-        try:
-            answer = _answered(effect, services, answers)
+            walk.answer(effect, _answered(effect, services, answers))
         except Refused as refused:
-            refusal = refused
+            walk.refuse(refused)
+    return walk.returned
 
 
 def _answered(effect: enforce.Effect, services: Services, answers: Answers) -> object:
@@ -344,26 +338,25 @@ async def carry_out_async(road: enforce.Writing, effects: AsyncEffects) -> int:
         if walk.parted:
             with suppress(Refused):
                 await _scope(effects.scope).settle(keep=False)
-    return walk.written
+    return walk.returned
 
 
 async def follow_async(road: Following[V], services: Services, answers: Answers, offload: Offload = inline) -> V:
     """`follow`, awaited: what is remembered is answered here, the register is awaited, all else is offloaded."""
-    answer: object = None
-    refusal: Refused | None = None
-    while True:
+    walk = _Walk(road)
+    while (effect := walk.step()) is not None:
         try:
-            effect = road.send(answer) if refusal is None else road.throw(refusal)
-        except StopIteration as end:
-            result: V = end.value
-            return result
-        answer = refusal = None
-        try:
-            if isinstance(effect, enforce.Append) and services.soon is not None:
-                answer = await services.soon(effect.draft)
-                continue
-            answer = services.known(effect.activity) if isinstance(effect, enforce.Decide) else None
-            if answer is None:
-                answer = await offload(partial(_answered, effect, services, answers))
+            walk.answer(effect, await _answered_async(effect, services, answers, offload))
         except Refused as refused:
-            refusal = refused
+            walk.refuse(refused)
+    return walk.returned
+
+
+async def _answered_async(effect: enforce.Effect, services: Services, answers: Answers, offload: Offload) -> object:
+    match effect:
+        case enforce.Append(draft) if services.soon is not None:
+            return await services.soon(draft)
+        case enforce.Decide(activity) if (known := services.known(activity)) is not None:
+            return known
+        case _:
+            return await offload(partial(_answered, effect, services, answers))

@@ -38,7 +38,7 @@ from guard.model import Decision, Outcome
 from guard.reading import permitted, reading
 from guard.records import Plan as RecordsPlan
 from guard.records import Records
-from guard.releasing import Answered, releasing
+from guard.releasing import Releasing, releasing
 from guard.transaction import Transaction
 from guard.writing import writing
 
@@ -100,7 +100,7 @@ def write(
     return (yield from _registered(attempt, writing(attempt, apply, outcome, limits, transaction)))
 
 
-def release(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Answered:
+def release(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Releasing:
     """Decides, looks, registers and releases records."""
     return (yield from _registered(attempt, releasing(attempt, plan, records, outcome)))
 

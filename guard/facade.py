@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar, get_args
 
 import msgspec
 
-from guard import answers, clock, context, drive, enforce, jobs, wire
+from guard import answers, clock, context, drive, enforce, jobs
 from guard.activities import Activities
 from guard.catalogue import Source
 from guard.config import Settings
@@ -255,8 +255,7 @@ class Guard:
         named = frozenset(entry.fields if fields is None else fields)
         if not named <= entry.fields.keys():
             raise Misuse(f"{source} has no field {', '.join(sorted(named - entry.fields.keys()))}.")
-        items = wire.ordered([entry.item(source, role), *(entry.field_item(source, one, role) for one in named)])
-        return self._activities.of(self.current(), items, method, self._now())
+        return self._activities.of(self.current(), entry.items(source, named, role), method, self._now())
 
     def operation(self, activity: Activity, *, text: str | None = None, parameters: object = None) -> Permit:
         """A permit for an operation of the program's own code on one source, as `activity` describes it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -32,6 +33,19 @@ _GENERATOR: Final = (
 
 def job(opened: Callable[..., Acting], function: Callable[P, R]) -> Callable[P, R]:
     """The function, each call of it within the act that `opened` makes of the call's arguments."""
+    return _within(opened, function)
+
+
+def bind(acting: Acting, function: Callable[P, R]) -> Callable[P, R]:
+    """The function, each call of it within `acting`, wherever it is called, as long as that is open."""
+
+    def carried(*_given: Any, **_named: Any) -> AbstractContextManager[None]:
+        return context.carried(acting)
+
+    return _within(carried, function)
+
+
+def _within(opened: Callable[..., AbstractContextManager[Any]], function: Callable[P, R]) -> Callable[P, R]:
     _function(function)
     if inspect.iscoroutinefunction(function):
 
@@ -45,26 +59,6 @@ def job(opened: Callable[..., Acting], function: Callable[P, R]) -> Callable[P, 
     @wraps(function)
     def called(*given: P.args, **named: P.kwargs) -> R:
         with opened(*given, **named):
-            return _ended(function, function(*given, **named))
-
-    return called
-
-
-def bind(acting: Acting, function: Callable[P, R]) -> Callable[P, R]:
-    """The function, each call of it within `acting`, wherever it is called, as long as that is open."""
-    _function(function)
-    if inspect.iscoroutinefunction(function):
-
-        @wraps(function)
-        async def awaited(*given: P.args, **named: P.kwargs) -> Any:
-            with context.carried(acting):
-                return _ended(function, await function(*given, **named))
-
-        return cast("Callable[P, R]", awaited)
-
-    @wraps(function)
-    def called(*given: P.args, **named: P.kwargs) -> R:
-        with context.carried(acting):
             return _ended(function, function(*given, **named))
 
     return called

@@ -18,7 +18,7 @@ from guard import drive, enforce
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.model import Decision, Outcome
-from guard.records import ABSENT, DictRecords, Plan
+from guard.records import NO_MEMBER, DictRecords, Plan
 
 Subjects: TypeAlias = Sequence[str | int | Sequence[str | int | None]]
 """Per record whom it is about: one key, or one for each subject of the source in the catalogue's order."""
@@ -136,7 +136,8 @@ class _Named(DictRecords):
             return there
         said = [self._said(given)[self._columns.index(field)] for given in self._subjects]
         return [
-            value if value is not ABSENT else keys[0] if keys else None for value, keys in zip(there, said, strict=True)
+            value if value is not NO_MEMBER else keys[0] if keys else None
+            for value, keys in zip(there, said, strict=True)
         ]
 
     def _said(self, given: str | int | Sequence[str | int | None]) -> tuple[tuple[str, ...], ...]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from guard import pointers, wire
+from guard import pointers
 from guard.catalogue import Source
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
@@ -27,7 +27,7 @@ Shown: TypeAlias = Literal["reveal", "mask", "drop"]
 """What becomes of a field in what is released."""
 
 
-ABSENT: Final = object()
+NO_MEMBER: Final = object()
 """What a record has in a field whose member it does not have. That is not null: whoever may choose which members an
 answer has must not choose what is asked of the record, so it fulfils nothing."""
 
@@ -63,7 +63,7 @@ class Records(Protocol):
         ...
 
     def values(self, field: str) -> Sequence[object]:
-        """Per record, what it has in a field; `ABSENT` where it has no such member. Misuse for one within an array."""
+        """What each has in a field; `NO_MEMBER` where it has no such member. Misuse for one within an array."""
         ...
 
     def treat(
@@ -102,9 +102,7 @@ class Plan(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, source: str, entry: Source, fields: frozenset[str], kind: Kind) -> Plan:
         """The source, and one item for each of the fields."""
-        role = _ROLE[kind]
-        items = wire.ordered([entry.item(source, role), *(entry.field_item(source, one, role) for one in fields)])
-        return cls(source, entry, fields, items, source.partition(":")[2], kind)
+        return cls(source, entry, fields, entry.items(source, fields, _ROLE[kind]), source.partition(":")[2], kind)
 
     def terms(self, decision: Decision) -> Terms:
         """The terms of a decision on it. Decisions are never changed and come again, so its terms are kept."""
@@ -194,7 +192,7 @@ class DictRecords:
         if pointers.many(field):
             raise Misuse(f"{field} lies within an array: a record has no one value of it.")
         way = pointers.steps(field)
-        return [next(pointers.found(one, way), ABSENT) for one in self._records]
+        return [next(pointers.found(one, way), NO_MEMBER) for one in self._records]
 
     def treat(
         self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]

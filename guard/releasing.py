@@ -25,11 +25,11 @@ from guard.records import Plan, Records, Shown
 from guard.standing import Standing
 from guard.terms import Shows, Terms
 
-Answered: TypeAlias = Generator[Effect, Any, Any]
+Releasing: TypeAlias = Generator[Effect, Any, Any]
 """The road of a release; it returns what is released."""
 
 
-def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[[Outcome], None]) -> Answered:
+def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[[Outcome], None]) -> Releasing:
     """One release. A refusal is raised as it comes: `guard.enforce.release` registers it first."""
     decision: Decision = yield Decide(attempt.activity)
     attempt.decision = decision

@@ -19,7 +19,7 @@ from guard.comparison import fulfils
 from guard.effects import Effect, HoldsEach
 from guard.errors import Refused
 from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
-from guard.records import ABSENT, Plan, Records
+from guard.records import NO_MEMBER, Plan, Records
 from guard.terms import Terms
 
 _JOINED: Final = (AllCondition, AnyCondition)
@@ -62,7 +62,7 @@ class Standing:
         for place, one in enumerate(self._plan.entry.subjects.values()):
             if one.optional and not pointers.many(one.column) and not all(of[place] for of in self._persons):
                 values = self._records.values(one.column)
-                silent = [value is ABSENT and not of[place] for value, of in zip(values, self._persons, strict=True)]
+                silent = [value is NO_MEMBER and not of[place] for value, of in zip(values, self._persons, strict=True)]
                 found = silent if found is None else [a or b for a, b in zip(found, silent, strict=True)]
         return found
 

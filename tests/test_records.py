@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from guard import catalogue, pointers
 from guard.catalogue import Source
 from guard.errors import Misuse, Refused
-from guard.records import ABSENT, DictRecords, Plan, Plans, Shown
+from guard.records import NO_MEMBER, DictRecords, Plan, Plans, Shown
 
 NAME = "bank:GET /loans"
 
@@ -219,7 +219,7 @@ def test_a_field_holds_plain_values_and_no_objects_of_the_program() -> None:
 
 def test_values_are_one_a_record() -> None:
     made = records(WHOLE, {}, {"address": None}, {"address": {"city": None}})
-    assert made.values("/address/city") == ["北京", ABSENT, ABSENT, None]
+    assert made.values("/address/city") == ["北京", NO_MEMBER, NO_MEMBER, None]
     with pytest.raises(Misuse, match="within an array"):
         made.values("/accounts/*/balance")
 

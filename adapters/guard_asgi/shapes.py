@@ -20,7 +20,7 @@ from guard.catalogue import Source
 from guard.config import Limits
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
-from guard.records import ABSENT, UNNAMED, Shown, compiled
+from guard.records import NO_MEMBER, UNNAMED, Shown, compiled
 from guard_asgi import places, strict
 from guard_asgi.places import Place, Survey
 from guard_asgi.treatments import Treatment, carry_out, treatment
@@ -196,7 +196,7 @@ class JsonRecords:
             raise Misuse(f"{field} lies within an array: a record has no one value of it.")
         chain = _chain(self._shape.place, field)
         reached = (next(iter(_reached(record, chain)), None) for record in self._fresh())
-        return [ABSENT if raw is None else _plain(raw) for raw in reached]
+        return [NO_MEMBER if raw is None else _plain(raw) for raw in reached]
 
     def treat(
         self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]

@@ -10,7 +10,7 @@ import pytest
 from guard.catalogue import Source
 from guard.config import Limits
 from guard.errors import Misuse, Refused
-from guard.records import ABSENT, DictRecords, Records
+from guard.records import NO_MEMBER, DictRecords, Records
 from guard_asgi import shapes, strict
 from guard_asgi.shapes import UNREADABLE, JsonRecords, Shape
 
@@ -340,10 +340,10 @@ def test_a_key_that_is_no_canonical_text_is_refused(key: str) -> None:
 def test_values_are_those_of_the_records() -> None:
     texts = ["1.5", '"x"', "null", "12345678901234567890123", "1e400", "1" * 5000]
     body = ",".join(f'{{"monthly_income":{text}}}' for text in texts)
-    values = [1.5, "x", None, 12345678901234567890123, UNREADABLE, UNREADABLE, ABSENT]
+    values = [1.5, "x", None, 12345678901234567890123, UNREADABLE, UNREADABLE, NO_MEMBER]
     assert read(f"[{body},{{}}]").values("/monthly_income") == values
     nested = read('[{"person":{"address":{"city":"c"}}},{"person":null}]', NESTED)
-    assert nested.values("/person/address/city") == ["c", ABSENT]
+    assert nested.values("/person/address/city") == ["c", NO_MEMBER]
 
 
 def test_values_of_no_field_or_of_many_are_misuse() -> None:

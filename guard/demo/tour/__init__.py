@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from guard.config import Settings
+from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo import agency, bank
 from guard.demo.people import APPLICANT
@@ -59,20 +60,18 @@ def make_bank(folder: Path) -> Path:
 
 def open_bank(settings: Settings) -> Guard:
     """Opens the guard of an example bank and records everybody's consents, the unlawful ones too: they are refused."""
-    guard = Guard.open(settings)
-    try:
-        bank.record(guard.consents)
-    except BaseException:
-        guard.close()
-        raise
-    return guard
+    return _opened(settings, bank.record)
 
 
 def open_agency(settings: Settings) -> Guard:
     """Opens the guard of an example credit agency, as `open_bank`."""
+    return _opened(settings, agency.record)
+
+
+def _opened(settings: Settings, record: Callable[[Ledger], None]) -> Guard:
     guard = Guard.open(settings)
     try:
-        agency.record(guard.consents)
+        record(guard.consents)
     except BaseException:
         guard.close()
         raise
