@@ -15,8 +15,9 @@ from guard.collecting import Collected
 from guard.context import Acting
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
-from guard.model import Actor, Declared
+from guard.model import Actor
 from guard_asgi import incoming, problem
+from guard_asgi.acts import beside
 from guard_asgi.headers import names
 from guard_asgi.incoming import Receive
 from guard_asgi.outgoing import INLINE, Answer, Nothing, Served
@@ -149,7 +150,7 @@ class _Request:
         with acting:
             if rule.request is None and rule.response is not None and scope["method"] not in incoming.SAFE:
                 await self._permit(acting, rule.response)
-            receive = await self._gate(acting, body, records, declared)
+            receive = await self._gate(acting, body, records)
             await self._call(acting, receive, body)
 
     async def _permit(self, acting: Acting, way: Way) -> None:
@@ -158,27 +159,13 @@ class _Request:
         said: dict[str, Any] = {"text": self.text, "parameters": None, "offload": run_sync}
         await self.guard.release_async(acting, way.source, nothing, **said)
 
-    async def _gate(self, acting: Acting, body: bytes, records: JsonRecords | None, declared: Declared) -> Receive:
+    async def _gate(self, acting: Acting, body: bytes, records: JsonRecords | None) -> Receive:
         """What the program receives from: the body as it may be taken in."""
         way = self.rule.request
         if way is None or records is None:
             return incoming.unexpected(self.receive)
-        if way.operation == acting.operation:
-            self.collected = await self._collect(acting, way, body, records)
-        else:
-            own = self.guard.acting(
-                acting.actor,
-                purpose=acting.purpose,
-                subject=acting.subject,
-                operation=way.operation,
-                recipient=acting.recipient,
-                declared=declared,
-                review=acting.review,
-                separate=True,
-            )
-            with own:
-                self.collected = await self._collect(own, way, body, records)
-            acting.outcomes += own.outcomes
+        with beside(self.guard, acting, way.operation, acting.recipient) as of_request:
+            self.collected = await self._collect(of_request, way, body, records)
         return incoming.hand_on(self.scope, self.receive, body, self.collected.records)
 
     async def _collect(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Collected:

@@ -8,7 +8,6 @@ bound is refused as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Final
 
@@ -21,6 +20,7 @@ from guard.errors import Refused
 from guard.facade import Guard
 from guard.records import Records, Shown
 from guard_asgi import problem, strict
+from guard_asgi.acts import beside
 from guard_asgi.headers import Headers, changed, names, silent, without
 from guard_asgi.incoming import DIGESTS, SAFE
 from guard_asgi.media import media
@@ -256,26 +256,12 @@ class Answer:
         if way is None:
             return b""
         served, acting = self._served, self._served.acting
-        own: AbstractContextManager[Acting] = nullcontext(acting)
-        if (way.operation, way.recipient) != (acting.operation, acting.recipient):
-            own = served.guard.acting(
-                acting.actor,
-                purpose=acting.purpose,
-                subject=acting.subject,
-                operation=way.operation,
-                recipient=way.recipient,
-                declared=acting.declared,
-                review=acting.review,
-                separate=True,
-            )
-        with own as of_answer:
+        with beside(served.guard, acting, way.operation, way.recipient) as of_answer:
             if self._size <= INLINE:
                 goes = await _released_here(served, of_answer, way.source, make)
             else:
                 goes = await run_sync(_released_there, served, of_answer, way.source, make)
         self._reduced = self._reduced or any(one.reduced for one in of_answer.outcomes[-1:])
-        if of_answer is not acting:
-            acting.outcomes += of_answer.outcomes
         return goes
 
     async def _flush(self, came: bytes, goes: bytes) -> None:
