@@ -283,7 +283,7 @@ def test_after_the_context_nothing_is_released(banks: Open) -> None:
         ("collect", "delete", "staff"),
     ],
 )
-def test_what_takes_records_in_is_of_these_operations_only(banks: Open, which: str, operation: Any, recipient: Any) -> None:
+def test_records_are_taken_in_by_these_operations_only(banks: Open, which: str, operation: Any, recipient: Any) -> None:
     bank = banks()
     with bank.acting(operation=operation, recipient=Recipient(kind=recipient)) as act:
         assert refused(getattr(bank, which), act, {"customer_id": 1}).rules == ("GUARD-OPERATION",)
