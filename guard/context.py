@@ -21,8 +21,8 @@ STAFF: Final = Recipient(kind="staff")
 NOTHING_DECLARED: Final = Declared()
 
 UNOPENED: Final = (
-    "Open one with guard.acting(actor, purpose=…). In a web application the route declares it, in routes.yaml or by "
-    "guard_asgi.purpose(…): what a dependency with yield opens does not reach the endpoint."
+    "State it with guard.acting(actor, purpose=…). In a web application the route states it, in routes.yaml or by "
+    "guard_asgi.purpose(…); a dependency with yield cannot."
 )
 
 _current: ContextVar[Acting | None] = ContextVar("guard_acting", default=None)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from fixtures_opa import Serve
+from rich.console import Console
 
 from guard.cli import app, show
+from guard.cli import tour as tour_lines
 from guard.config import Settings
 from guard.demo import examples, tour
 from guard.engine import bundle, shipped
@@ -306,7 +308,7 @@ def test_one_statement_through_the_guard(bank: str, capsys: Output) -> None:
     assert line["rows"][0][1][3:] == "*" * 15  # type: ignore[index]
     assert "guard_grant" in str(line["sql"])
     assert guard("sql", statement, *who, *about) == 0
-    assert "1 rows" in capsys.readouterr().out
+    assert "1 row, " in capsys.readouterr().out
     assert guard("sql", statement, *who, "--purpose", "curiosity") == 3
     assert "GUARD-PURPOSE" in capsys.readouterr().err
     assert guard("sql", "DROP TABLE customer", *who, *about) == 3
@@ -330,3 +332,20 @@ def test_the_name_of_a_column_is_no_markup_and_no_control(capsys: Output) -> Non
     out = capsys.readouterr().out
     assert "[red]a[/]" in out
     assert out.replace("\n", "").isprintable()
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (60, "OP-01  Opinions 2020, privacy; Law art. 13; Rule art. 4"),
+        (50, "OP-01  Opinions 2020, privacy; Law art. 13; …"),
+        (44, "OP-01  Opinions 2020, privacy; …"),
+        (30, "OP-01  Opinions 2020, privacy; …"),
+    ],
+)
+def test_a_clause_of_the_tour_is_whole_or_left_out(width: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "out", Console(width=width))
+    assert tour_lines.line("OP-01  Opinions 2020, privacy; Law art. 13; Rule art. 4") == said

@@ -84,6 +84,11 @@ def language(lang: str) -> Any:
     return lang
 
 
+def counted(rows: int) -> str:
+    """A number of rows in words."""
+    return f"{rows} row{'' if rows == 1 else 's'}"
+
+
 def entry(shard: str | None, number: int | None) -> str:
     """The name of a register entry, as `guard register show` has it: numbers alone are one shard's."""
     return "none" if number is None else f"{(shard or '')[:6]}/{number}"

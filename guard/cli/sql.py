@@ -132,6 +132,6 @@ def _result(
         state = "reduced" if outcome.reduced else "whole"
         rules = ", ".join(outcome.rules)
         entry = show.entry(outcome.shard, outcome.entry)
-        show.out.print(show.plain(f"{outcome.rows} rows, {state} ({rules}), register entry {entry}"))
+        show.out.print(show.plain(f"{show.counted(outcome.rows)}, {state} ({rules}), register entry {entry}"))
     elif written is not None and written >= 0:
-        show.out.print(show.plain(f"{written} rows written"))
+        show.out.print(show.plain(f"{show.counted(written)} written"))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
@@ -67,7 +68,7 @@ class Terminal:
         show.out.print(show.plain(f"{detail.who}, {detail.what}"), style="dim")
         self._statements(step)
         entry = "" if detail.entry is None else f", register entry {detail.entry}"
-        released = f"{step.rows} row{'' if step.rows == 1 else 's'}{entry}" if step.sql else entry.removeprefix(", ")
+        released = f"{show.counted(step.rows)}{entry}" if step.sql else entry.removeprefix(", ")
         show.out.print(Text.assemble((step.outcome.upper(), f"bold {style}"), f"  {released}"))
         if detail.message:
             show.out.print(Padding(show.plain(detail.message), (0, 0, 0, 2)))
@@ -100,10 +101,8 @@ class Terminal:
         for rule, clause in detail.clauses.items():
             if rule in known:
                 continue
-            text = show.plain(f"{rule}  {clause}: {detail.sentences[rule]}" if spoke else f"{rule}  {clause}")
-            show.out.print(
-                Padding(text, (0, 0, 0, 2)), no_wrap=not spoke, overflow="fold" if spoke else "ellipsis", style="dim"
-            )
+            said = f"{rule}  {clause}: {detail.sentences[rule]}" if spoke else line(f"{rule}  {clause}")
+            show.out.print(Padding(show.plain(said), (0, 0, 0, 2)), style="dim")
         if known:
             show.out.print(Padding(Text(f"{', '.join(known)}: as above"), (0, 0, 0, 2)), style="dim")
         for remedy in detail.remedy:
@@ -114,6 +113,16 @@ class Terminal:
         new = what not in self._said
         self._said.add(what)
         return new
+
+
+def line(clauses: str) -> str:
+    """As many of the clauses as a line holds, each whole. The first is always there, if need be over more lines."""
+    whole, text = clauses.split("; "), clauses
+    for kept in range(len(whole) - 1, 0, -1):
+        if cell_len(text) <= show.out.width - 2:
+            break
+        text = "; ".join((*whole[:kept], "…"))
+    return text
 
 
 def _beside(name: str, what: Syntax | Text) -> None:
