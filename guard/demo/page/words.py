@@ -98,10 +98,14 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         "try_2": Words("Chen presses the same button: it is not his case.", "陈按同一按钮：并非其经办案件。"),
         "try_3": Words(
-            "1002 withdraws; then Lin reads all applications, and the person is not among them.",
-            "1002 撤回同意；林再读取全部申请，其中已无此人。",
+            "Customer 1001 posts a form: what the loan does not need never reaches the program.",
+            "客户 1001 提交表单：贷款不需要的字段不会到达程序。",
         ),
         "try_4": Words(
+            "1001 withdraws; then Lin reads all applications, and the person is not among them.",
+            "1001 撤回同意；林再读取全部申请，其中已无此人。",
+        ),
+        "try_5": Words(
             "Fang, for marketing, exports the customers: held, until He has approved it.",
             "方为营销导出客户：须待何批准。",
         ),
