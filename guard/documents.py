@@ -482,6 +482,7 @@ def _plainly(detail: Mapping[str, Any], steps: list[str], kind: type[BaseModel])
     what = str(detail["type"])
     words = {**detail.get("ctx", {}), "name": ".".join(steps) or "the document", "last": steps[-1] if steps else ""}
     words["input"] = _short(detail["input"])
+    words["keys"] = ", ".join(_named(kind, words.get("class_name")))
     if what == "extra_forbidden":
         near = difflib.get_close_matches(words["last"], sorted(_keys(kind)), n=1)
         return f"{words['name']} is not a key that guard knows", f"did you mean {near[0]}?" if near else "remove it"
@@ -502,6 +503,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "missing": ("{name} is missing", "add the key {last}"),
         "value_error": ("{name}: {error}", "correct the value {input}"),
         "literal_error": ("{name} is {input}", "write {expected}"),
+        "model_type": ("{name} is {input}", "write a mapping with the keys {keys}"),
         "union_tag_invalid": ("{name}: {tag} is none of the known kinds", "write {expected_tags}"),
         "union_tag_not_found": ("{name} does not say its kind", "add the key {discriminator}"),
     }
@@ -514,7 +516,6 @@ _REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "float_type": "write a number without quotes",
         "bool_type": "write true or false",
         "dict_type": "write a mapping: key: value",
-        "model_type": "write a mapping: key: value",
         "tuple_type": "write a list: [a, b]",
         "list_type": "write a list: [a, b]",
         "string_pattern_mismatch": "write it in the expected form",
@@ -527,9 +528,22 @@ _REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+def _named(kind: type[BaseModel], name: object) -> list[str]:
+    """The keys of the model of this name, in their order."""
+    return next((_own(one) for one in _models(kind) if one.__name__ == name), [])
+
+
 def _keys(kind: type[BaseModel]) -> set[str]:
     """All keys that a model and the models inside it know."""
-    known: set[str] = set()
+    return {key for one in _models(kind) for key in _own(one)}
+
+
+def _own(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A model and those inside it."""
     waiting: list[Any] = [kind]
     seen: set[int] = set()
     while waiting:
@@ -538,8 +552,7 @@ def _keys(kind: type[BaseModel]) -> set[str]:
             continue
         seen.add(id(one))
         if isinstance(one, type) and issubclass(one, BaseModel):
-            known |= {field.alias or name for name, field in one.model_fields.items()}
+            yield one
             waiting += [field.annotation for field in one.model_fields.values()]
         else:
             waiting += get_args(one)
-    return known

@@ -251,6 +251,7 @@ def wrong(text: str, kind=Whole):
         ("name: x\nparts:\n  a: {words: [x]}\n", 3, "parts.a.size is missing", "add the key size"),
         ("name: x\nparts:\n  a:\n    size: 1\n    words: x\n", 5, "parts.a.words", "list"),
         ("name: x\nparts:\n  a:\n    size: 1\n    words:\n      - x\n      - 2\n", 7, "words.1", "quotes"),
+        ("name: x\nparts: {a: x}\n", 2, "parts.a is 'x'", "with the keys size, words"),
         ("- x\n", 1, "the document", "mapping"),
         ("x\n", 1, "the document", "mapping"),
     ],

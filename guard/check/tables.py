@@ -43,7 +43,7 @@ def look(loaded: Loaded, found: Findings) -> None:
     problem = _names(loaded, found)
     file = loaded.settings.database.sqlite_file
     if file is not None and not file.is_file():
-        remedy = "name the file of the database"
+        remedy = "name the file of the database, or make it and its tables first"
         found.errors.append(loaded.document.problem(("database", "url"), f"{file} does not exist", remedy))
     elif not problem:
         _open(loaded, found)

@@ -102,7 +102,10 @@ def _fill(connection: sqlite3.Connection, table: Table, content: Iterable[Row]) 
 
 def _absent(path: Path) -> None:
     if os.path.lexists(path):  # a link that leads nowhere is there too: what is written would lie where it leads
-        raise Misuse(f"{path} exists: an example is only made where none of its files is.")
+        raise Misuse(
+            f"{path} exists, and an example is only made where none of its files is: go on with what is there, "
+            "or move it away first."
+        )
 
 
 def _write(path: Path, text: str, mode: int) -> None:
