@@ -51,7 +51,7 @@ def test_the_statement_is_shown_before_and_after_with_what_was_decided(either: P
     assert before < decided < after
     assert "PI-19" in out[decided:after]
     assert "guard_grant" in out[after:]
-    assert "1 row" in out
+    assert "1 row, " in out
 
 
 def test_programs_are_shown_the_same(folder: Path, capsys: Output) -> None:
@@ -69,7 +69,7 @@ def test_a_write_is_committed_and_counted(either: Path, capsys: Output) -> None:
     assert sql(either, raised, *WHO, "--show") == 0
     out = capsys.readouterr().out
     assert "RETURNING" in out
-    assert "1 row" in out
+    assert "1 row, " in out
     assert sql(either, raised, *WHO, "--json") == 0
     assert json.loads(capsys.readouterr().out)["written"] == 1
     assert sql(either, "SELECT monthly_income FROM customer WHERE customer_id = 1001", *WHO, "--json") == 0
@@ -102,7 +102,7 @@ def test_a_delete_names_its_operation(either: Path, capsys: Output) -> None:
     assert sql(either, gone, *who) == 3
     assert "GUARD-OPERATION" in capsys.readouterr().err
     assert sql(either, gone, *who, "--operation", "delete", "--show") == 0
-    assert "1 row" in capsys.readouterr().out
+    assert "1 row, " in capsys.readouterr().out
     assert sql(either, gone, *who, "--operation", "remove") == 2
     assert "is one of collect" in capsys.readouterr().err
 
