@@ -33,8 +33,8 @@ from guard.model import (
 )
 from guard.operation import Permit
 from guard.person_keys import PersonKeys
+from guard.records import Kind, Plans, Records
 from guard.records import Plan as RecordsPlan
-from guard.records import Plans, Records
 from guard.register.entry import Draft
 from guard.register.register import Register
 from guard.register.seal import KeyFile
@@ -43,6 +43,7 @@ from guard.review import Reviews
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V")
 
 
 class Guard:
@@ -414,9 +415,8 @@ class Guard:
         `text` is the request that they answer, with its values: it is kept sealed. `parameters` is what an approval
         is bound to beside it, such as a digest of the request's body. Blocks for ledger and register.
         """
-        plan = self._plans.of(source, self._source(source), records.present, "release")
-        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
-        return drive.follow(enforce.release(attempt, plan, records, self._into(acting)), services, self._answers)
+        road, services = self._road("release", enforce.release, acting, source, records, text, parameters, method)
+        return drive.follow(road, services, self._answers)
 
     async def release_async(
         self,
@@ -430,9 +430,7 @@ class Guard:
         method: str = "http",
     ) -> Any:
         """`release`, awaited. `offload` runs what waits for policies and ledger."""
-        plan = self._plans.of(source, self._source(source), records.present, "release")
-        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
-        road = enforce.release(attempt, plan, records, self._into(acting))
+        road, services = self._road("release", enforce.release, acting, source, records, text, parameters, method)
         return await drive.follow_async(road, services, self._answers, offload)
 
     def collect(
@@ -450,9 +448,8 @@ class Guard:
         The notice that was shown is in `acting.declared`. All records are taken in or none. What is handed on is
         `records` of what comes back; what became of it is told to `collected`. Blocks for ledger and register.
         """
-        plan = self._plans.of(source, self._source(source), records.present, "collect")
-        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
-        return drive.follow(enforce.collect(attempt, plan, records, self._into(acting)), services, self._answers)
+        road, services = self._road("collect", enforce.collect, acting, source, records, text, parameters, method)
+        return drive.follow(road, services, self._answers)
 
     async def collect_async(
         self,
@@ -466,9 +463,7 @@ class Guard:
         method: str = "http",
     ) -> enforce.Collected:
         """`collect`, awaited. `offload` runs what waits for policies and ledger."""
-        plan = self._plans.of(source, self._source(source), records.present, "collect")
-        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
-        road = enforce.collect(attempt, plan, records, self._into(acting))
+        road, services = self._road("collect", enforce.collect, acting, source, records, text, parameters, method)
         return await drive.follow_async(road, services, self._answers, offload)
 
     def collected(self, collected: enforce.Collected, *, done: bool) -> None:
@@ -544,6 +539,22 @@ class Guard:
             known=release.decider.known,
         )
         return attempt, services
+
+    def _road(
+        self,
+        kind: Kind,
+        road: Callable[[enforce.Attempt, RecordsPlan, Records, Callable[[Outcome], None]], V],
+        acting: context.Acting,
+        source: str,
+        records: Records,
+        text: str,
+        parameters: object,
+        method: str,
+    ) -> tuple[V, drive.Services]:
+        """The road of records of one source, and what performs its effects."""
+        plan = self._plans.of(source, self._source(source), records.present, kind)
+        attempt, services = self._records_attempt(acting, plan, text, parameters, method)
+        return road(attempt, plan, records, self._into(acting)), services
 
     def _records_attempt(
         self, acting: context.Acting, plan: RecordsPlan, text: str, parameters: object, method: str

@@ -16,6 +16,7 @@ import guard_dbapi
 from guard import Actor, Guard, Settings
 from guard import catalogue as catalogues
 from guard.catalogue import Catalogue, Source
+from guard.demo import bank as example
 from guard.demo import tour
 
 Kind = Literal["sqlite", "postgres"]
@@ -106,6 +107,19 @@ def postgres_bank(recorded: Path, folder: Path, url: str) -> Path:
         for table in TABLES:
             _move(raw, lite, table, _columns(catalogue, table))
     return folder
+
+
+FEW: Final = frozenset(str(number) for number in range(1001, 1013))
+"""The customers of whom there is one of each kind."""
+
+
+def small_bank(recorded: Path, folder: Path, url: str) -> Bank:
+    """The bank on PostgreSQL with the consents of `FEW` alone, two rows a batch."""
+    config = postgres_bank(recorded, folder, url) / "guard.yaml"
+    config.write_text(config.read_text("utf-8").replace("batch: 256", "batch: 2"), "utf-8")
+    guard = Guard.load(config)
+    guard.consents.record_many([one for one in example.consents() if one.subject in FEW])
+    return Bank("postgres", folder, url, guard)
 
 
 def _columns(catalogue: Catalogue, table: str) -> dict[str, str]:

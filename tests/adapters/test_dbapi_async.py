@@ -14,13 +14,11 @@ from dbapi_bank import LIN, PURPOSE, Bank
 
 import guard_dbapi
 from guard import Actor, Guard, Misuse, Refused
-from guard.demo import bank as example
 from guard_dbapi.postgres_async import AsyncStatement
 
 ONE = "SELECT full_name, id_number FROM customer WHERE customer_id = %s"
 EVERYBODY = "SELECT customer_id FROM customer ORDER BY customer_id"
 RAISE = "UPDATE customer SET monthly_income = %s WHERE customer_id = %s"
-FEW = {str(number) for number in range(1001, 1013)}
 SCORE = Actor(id="svc-score", kind="service", roles=("loan_officer",), unit="risk")
 
 Work = Callable[[guard_dbapi.AsyncGuardedConnection], Awaitable[None]]
@@ -33,12 +31,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bank(recorded: Path, tmp_path: Path, postgres_url: str) -> Iterator[Bank]:
-    folder = dbapi_bank.postgres_bank(recorded, tmp_path / "bank", postgres_url)
-    config = folder / "guard.yaml"
-    config.write_text(config.read_text("utf-8").replace("batch: 256", "batch: 2"), "utf-8")
-    guard = Guard.load(config)
-    guard.consents.record_many([one for one in example.consents() if one.subject in FEW])
-    made = Bank("postgres", folder, postgres_url, guard)
+    made = dbapi_bank.small_bank(recorded, tmp_path / "bank", postgres_url)
     made.outside("UPDATE {s}customer SET monthly_income = 1")
     yield made
     made.close()

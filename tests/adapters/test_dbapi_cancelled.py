@@ -18,12 +18,10 @@ from cutting import WAYS, Cut
 from dbapi_bank import LIN, PURPOSE, Bank
 
 import guard_dbapi
-from guard import Guard, Refused
-from guard.demo import bank as example
+from guard import Refused
 
 MANY: Final = "SELECT customer_id, full_name FROM customer WHERE customer_id < 1013"
 RAISE: Final = "UPDATE customer SET monthly_income = %s WHERE customer_id = 1002"
-FEW: Final = {str(number) for number in range(1001, 1013)}
 
 Connection = guard_dbapi.AsyncGuardedConnection
 Operation = Callable[[Connection, list[Any]], Awaitable[None]]
@@ -36,12 +34,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bank(recorded: Path, tmp_path: Path, postgres_url: str) -> Iterator[Bank]:
-    folder = dbapi_bank.postgres_bank(recorded, tmp_path / "bank", postgres_url)
-    config = folder / "guard.yaml"
-    config.write_text(config.read_text("utf-8").replace("batch: 256", "batch: 2"), "utf-8")
-    guard = Guard.load(config)
-    guard.consents.record_many([one for one in example.consents() if one.subject in FEW])
-    made = Bank("postgres", folder, postgres_url, guard)
+    made = dbapi_bank.small_bank(recorded, tmp_path / "bank", postgres_url)
     yield made
     made.close()
 
