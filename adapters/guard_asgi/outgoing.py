@@ -72,9 +72,9 @@ class Nothing:
 
     def treat(
         self,
-        kept: Sequence[int] | None,  # noqa: ARG002
-        shown: Mapping[str, Shown | Sequence[Shown]],  # noqa: ARG002
-        masks: Mapping[str, str],  # noqa: ARG002
+        kept: Sequence[int] | None,  # noqa: ARG002 — the seam's
+        shown: Mapping[str, Shown | Sequence[Shown]],  # noqa: ARG002 — the seam's
+        masks: Mapping[str, str],  # noqa: ARG002 — the seam's
     ) -> bytes:
         """See `Records`."""
         return b""
