@@ -243,6 +243,7 @@ def test_every_step_is_registered(both: Both) -> None:
         assert decided is not None
         assert set(steps[name].rules) <= set(decided.rules)
         assert steps[name].detail.entry == named[name][0]
+        assert steps[name].detail.shard == entries[named[name][0]].shard
 
 
 # --- One thing changed ------------------------------------------------------------------------------
@@ -451,7 +452,7 @@ def test_people_read_title_who_statement_outcome_and_rules_in_this_order(tmp_pat
         "officer-lin (loan_officer, branch-3), purpose loan_underwriting, person 1001",
         "wrote SELECT full_name, id_number",
         "ran   SELECT full_name, id_number",
-        "REDUCED  1 row, register entry",
+        "REDUCED  1 row, register entry ",
         "PI-19  Personal Information Protection Law",
         "445***************",
         "A colleague without that case ─",

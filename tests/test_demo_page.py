@@ -106,6 +106,15 @@ def test_an_officer_reads_the_application_of_an_open_case_masked(visitor: Visito
     assert 'data-verified="yes"' in text
 
 
+def test_an_entry_is_called_as_the_command_calls_it(visitor: Visitor, guard: Guard) -> None:
+    for who in ("officer-lin", "officer-chen"):
+        text = visitor.press("read-one", actor=who)
+        newest = list(guard.register.entries())[-1]
+        name = f"{newest.shard[:6]}/{newest.seq}"
+        assert f"Register entry {name}<" in text
+        assert f'<td class="number">{name}</td>' in text
+
+
 def test_a_colleague_without_the_case_is_refused_and_told_what_would_be_allowed(visitor: Visitor) -> None:
     text = visitor.press("read-one", actor="officer-chen")
     assert ended(text) == "refused"

@@ -74,10 +74,13 @@ def test_the_commands_run(line: str, tmp_path: Path, opa_program: Path) -> None:
 
 
 def test_the_output_is_the_output(tmp_path: Path) -> None:
+    """But for the name of the register's shard, which each process draws."""
+    shard = re.compile(r"(?<=register entry )[0-9a-f]{6}(?=/)")
     assert "pip install . && guard demo" in CONSOLE
-    lines = [line.rstrip(" ─") for line in guard("demo", "--once", folder=tmp_path).stdout.splitlines()]
+    printed = shard.sub("…", guard("demo", "--once", folder=tmp_path).stdout)
+    lines = [line.rstrip(" ─") for line in printed.splitlines()]
     for block in TEXT:
-        for line in block.splitlines():
+        for line in shard.sub("…", block).splitlines():
             assert line in lines
 
 

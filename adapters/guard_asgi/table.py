@@ -349,7 +349,13 @@ class _Compiler:
                 )
 
     def _wrong(self, name: str, message: str, remedy: str, part: str | None = None) -> None:
-        written = next((one for one in self.names if _named(one) == _named(name)), name)
+        method, path = _named(name)
+        of_path = {_named(one)[0]: one for one in self.names if _named(one)[1] == path}
+        written = of_path.get(method, of_path.get(ANY))
+        if written is None:  # declared in code alone: no line to point at, so the route is named
+            said = message if name in message else f"{name}: {message}"
+            self.problems.append(Problem("application", 0, said, remedy))
+            return
         place: tuple[str, ...] = ("routes", written) if part is None else ("routes", written, part)
         self.problems.append(self.document.problem(place, message, remedy))
 

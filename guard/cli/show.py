@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from guard.errors import Problem, Refused
+from guard.register.entry import name_of
 
 out: Final = Console(highlight=False, soft_wrap=False)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -90,5 +91,5 @@ def counted(rows: int) -> str:
 
 
 def entry(shard: str | None, number: int | None) -> str:
-    """The name of a register entry, as `guard register show` has it: numbers alone are one shard's."""
-    return "none" if number is None else f"{(shard or '')[:6]}/{number}"
+    """The name of a register entry, as `guard register show` has it."""
+    return "none" if number is None else name_of(shard or "", number)

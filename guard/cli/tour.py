@@ -67,7 +67,7 @@ class Terminal:
         show.out.rule(f"[bold]{_TITLE[step.step]}[/]", align="left", style=style)
         show.out.print(show.plain(f"{detail.who}, {detail.what}"), style="dim")
         self._statements(step)
-        entry = "" if detail.entry is None else f", register entry {detail.entry}"
+        entry = "" if detail.entry is None else f", register entry {show.entry(detail.shard, detail.entry)}"
         released = f"{show.counted(step.rows)}{entry}" if step.sql else entry.removeprefix(", ")
         show.out.print(Text.assemble((step.outcome.upper(), f"bold {style}"), f"  {released}"))
         if detail.message:

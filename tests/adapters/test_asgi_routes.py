@@ -156,6 +156,24 @@ def test_a_wrong_entry_says_what_to_write(
     assert "routes.yaml" in said
 
 
+def test_what_is_wrong_in_code_names_the_route_and_no_line(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    @purpose("loan_underwritting", source=SOURCE)
+    def mistyped(request: Request) -> Response:
+        return row(request)
+
+    app = Starlette(routes=[Route("/applications/{customer_id}", mistyped)])
+    assert wrong(wrapped(app, allowing, tmp_path, None)) == (
+        f"application: {ONE}: loan_underwritting is not a purpose of the policies or the profile — "
+        "did you mean loan_underwriting?"
+    )
+
+
+def test_what_is_wrong_under_any_method_has_its_line(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    app = Starlette(routes=[Route("/p", row)])
+    said = wrong(wrapped(app, allowing, tmp_path, {"* /p": {"purpose": "loan_underwritting", "source": SOURCE}}))
+    assert "routes.yaml:3: loan_underwritting is not a purpose" in said
+
+
 def test_a_subject_or_notice_in_the_body_is_a_field_of_the_catalogue(allowing: UnsafeGuard, tmp_path: Path) -> None:
     entry = {"purpose": PURPOSE, "subject": {"body": "/id"}, "request": {"notice": {"body": "/foreign_worker"}}}
     app = Starlette(routes=[Route("/applications", row, methods=["POST"])])

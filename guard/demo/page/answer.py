@@ -51,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     rules: tuple[Rule, ...] = ()
     remedy: tuple[str, ...] = ()
-    entry: int | None = None
+    entry: str | None = None
     review: str = ""
     decision: Explanation | None = None
     before: str = ""

@@ -28,7 +28,7 @@ from guard.explain import Explanation, explain
 from guard.facade import Guard
 from guard.model import Activity, Consent, Operation, Outcome, Recipient
 from guard.register import reader
-from guard.register.entry import Entry
+from guard.register.entry import Entry, name_of
 from guard_dbapi import GuardedConnection, GuardedCursor
 
 SECONDS: Final = 5.0
@@ -160,7 +160,7 @@ class Desk:
             cursor=cursor,
             ended="reduced" if outcome is not None and outcome.reduced else "allowed",
             rules=rules(outcome.rules, self.guard.active.messages, asked.lang, decision) if outcome else (),
-            entry=None if outcome is None else outcome.entry,
+            entry=None if outcome is None else self._name(outcome.entry),
             decision=decision,
             columns=columns,
             rows=cells(rows),
@@ -182,7 +182,7 @@ class Desk:
             detail="" if held else refused.detail or "",
             rules=rules(refused.rules, self.guard.active.messages, asked.lang, decision),
             remedy=tuple(one for one in refused.remedies(asked.lang) if one),
-            entry=refused.entry,
+            entry=self._name(refused.entry),
             review=refused.review_id if isinstance(refused, Held) else "",
             decision=decision,
         )
@@ -232,11 +232,15 @@ class Desk:
             person=asked.person if ROUTES[asked.do].one else "",
             rules=rules(spoke, self.guard.active.messages, asked.lang),
             remedy=tuple(one for one in problem.get("remedy", ()) if one),
-            entry=entry.seq if entry else None,
+            entry=self._name(entry.seq) if entry else None,
             before=request.text(),
             came=reply.text(),
             became=became,
         )
+
+    def _name(self, number: int | None) -> str | None:
+        """The name of an entry of this process."""
+        return None if number is None else name_of(self.guard.register.shard, number)
 
     def _entries(self) -> Iterator[Entry]:
         return reader.entries(self.guard.register.directory, self.guard.register.shard)

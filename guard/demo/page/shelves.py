@@ -14,7 +14,7 @@ from guard.demo.page.words import WORDS
 from guard.errors import Refused
 from guard.explain import Lang
 from guard.facade import Guard
-from guard.register.entry import Entry
+from guard.register.entry import Entry, name_of
 from guard.register.verify import Report
 from guard.review import Waiting
 
@@ -25,7 +25,7 @@ LAST: Final = 10
 class Line(msgspec.Struct, frozen=True):
     """An entry of the register. Persons are commitments in it, and values sealed: neither is here."""
 
-    number: int
+    name: str
     kind: str
     time: str
     actor: str
@@ -105,7 +105,7 @@ def _clock(seconds: int, zone: str) -> str:
 
 def _line(entry: Entry, zone: str) -> Line:
     return Line(
-        number=entry.seq,
+        name=name_of(entry.shard, entry.seq),
         kind=entry.kind,
         time=_clock(entry.time, zone),
         actor=entry.actor.id or "",

@@ -158,7 +158,15 @@ class Holder:
         return Played(step, self, (trace,))
 
     def detail(
-        self, actor: Actor, what: str, rules: tuple[str, ...], refused: Refused | None, *, message: str, **more: Any
+        self,
+        actor: Actor,
+        what: str,
+        rules: tuple[str, ...],
+        refused: Refused | None,
+        *,
+        message: str,
+        entry: int | None,
+        **more: Any,
     ) -> Detail:
         """What is told of who did what; `message` counts where it was not refused."""
         messages = self.guard.active.messages
@@ -170,6 +178,8 @@ class Holder:
             clauses={rule: words.clause for rule, words in known.items()},
             sentences={rule: words.en for rule, words in known.items()},
             remedy=tuple(one for one in refused.remedy if one) if refused else (),
+            entry=entry,
+            shard=None if entry is None else self.guard.register.shard,
             **more,
         )
 

@@ -65,6 +65,7 @@ def _tampered(bank: Holder, step: Step) -> Played:
                 what=f"changes one byte of entry {step.detail.entry} in a copy of the register: {changed}",
                 message=f"Found: {problems[0]}.",
                 entry=step.detail.entry,
+                shard=step.detail.shard,
                 found={"problems": problems},
             ),
         ),

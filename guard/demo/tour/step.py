@@ -25,6 +25,8 @@ class Statements(msgspec.Struct, frozen=True):
 class Detail(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in words, the clause of each rule, the register entry, and the first rows that were released.
 
+    `entry` counts within `shard`, the part of the register that one process writes.
+
     `message` is the guard's own sentence on this very case, or what the rows show. `found` holds what the step is
     about in numbers, and what the tour computed by itself to compare with.
     """
@@ -36,6 +38,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     sentences: dict[str, str] = {}
     remedy: tuple[str, ...] = ()
     entry: int | None = None
+    shard: str | None = None
     columns: tuple[str, ...] = ()
     sample: tuple[tuple[Any, ...], ...] = ()
     found: Mapping[str, Any] = {}
