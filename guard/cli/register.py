@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
+from rich.padding import Padding
 
 from guard.cli import show
 from guard.config import Settings
@@ -42,24 +43,25 @@ def show_entries(
         for one in found[-last:]:
             show.json_line(one)
         return 0
-    table = show.table("time", "entry", "kind", "actor", "purpose", "rules", "rows", "persons")
     for one in found[-last:]:
-        table.add_row(*(show.plain(cell) for cell in _cells(one, settings.zone)))
-    show.out.print(table)
+        head, below = _lines(one, settings.zone)
+        show.out.print(show.plain(head))
+        if below:
+            show.out.print(Padding(show.plain(below), (0, 0, 0, 4), expand=False), style="dim")
     return 0
 
 
-def _cells(one: Entry, zone: str) -> tuple[str, ...]:
-    persons = one.persons.count if one.persons else 0
+def _lines(one: Entry, zone: str) -> tuple[str, str]:
+    """An entry as two lines, which a narrow terminal breaks between names and never within one."""
+    when, name = show.moment(one.time, zone), show.entry(one.shard, one.seq)
+    who = one.actor.id or "(a person)"
+    rules = ", ".join(one.decision.rules) if one.decision else ""
+    rows = "" if one.rows is None else show.counted(one.rows)
+    many = one.persons.count if one.persons else 0
+    persons = f"{many} person{'' if many == 1 else 's'}" if many else ""
     return (
-        show.moment(one.time, zone),
-        show.entry(one.shard, one.seq),
-        one.kind,
-        one.actor.id or "(a person)",
-        one.purpose or "",
-        ", ".join(one.decision.rules) if one.decision else "",
-        "" if one.rows is None else str(one.rows),
-        str(persons) if persons else "",
+        "  ".join(part for part in (when, name, one.kind, who, one.purpose) if part),
+        "; ".join(part for part in (rules, ", ".join(part for part in (rows, persons) if part)) if part),
     )
 
 
