@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from guard.cli import tour as tour_lines
 from guard.config import Settings
 from guard.demo import examples, tour
 from guard.engine import bundle, shipped
+from guard.register import reader
 from guard.release import load_bundles
 
 Output = pytest.CaptureFixture[str]
@@ -272,6 +276,30 @@ def test_the_register_is_shown_and_verified(bank: str, capsys: Output) -> None:
     assert [line["kind"] for line in lines(capsys)] == ["consent"] * 3
     assert guard("register", "show", "--config", bank, "--kind", "read") == 0
     assert "consent" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", ["40", "80", "200"])
+def test_the_register_breaks_no_name_however_narrow_the_terminal(
+    bank: str, capsys: Output, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    entries = [one for one in reader.entries(Settings.load(Path(bank)).register_.directory) if one.decision]
+    assert guard("register", "show", "--config", bank, "--last", "3000") == 0
+    words = capsys.readouterr().out.replace(",", " ").replace(";", " ").split()
+    for one in entries:
+        assert {f"{one.shard[:6]}/{one.seq}", one.kind, one.actor.id or "person)"} <= set(words)
+        assert set(one.decision.rules if one.decision else ()) <= set(words)
+
+
+@pytest.mark.parametrize("arguments", [["register", "show", "--json"], ["register", "show"], ["--help"]])
+def test_a_reader_who_goes_away_ends_the_command_without_a_word(bank: str, arguments: list[str]) -> None:
+    config = ["--config", bank] if arguments[0] == "register" else []
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "guard.cli", *arguments, *config]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_one_changed_byte_of_the_register_is_found(tmp_path: Path, capsys: Output) -> None:

@@ -1,4 +1,4 @@
-"""The `guard` command. Exit: 0 done, 1 found wrong, 2 misuse, 3 denied, 4 held, 70 crash."""
+"""The `guard` command. Exit: 0 done, 1 found wrong, 2 misuse, 3 denied, 4 held, 70 crash, 141 output unread."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ MISUSE: Final = 2
 DENIED: Final = 3
 HELD: Final = 4
 CRASH: Final = 70
+UNREAD: Final = 141
+"""Whoever read the output went away, as `head` does: what a shell says of a program that ends so (SIGPIPE)."""
 
 app = typer.Typer(
     name="guard",
@@ -72,5 +74,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
-    result = command.main(args=list(arguments), prog_name="guard", standalone_mode=False)
+    try:
+        result = command.main(args=list(arguments), prog_name="guard", standalone_mode=False)
+    except SystemExit as end:  # typer and rich make one of a broken pipe, and of nothing else here
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is flushed at the very end
+        return UNREAD
     return result if isinstance(result, int) else DONE

@@ -43,6 +43,7 @@ Kind: TypeAlias = Literal[
 `review` names it in all of these, and in what was released on it. An `intent` comes before the effect of a write;
 `done`, `failed` and `rolled_back` refer to it, and an intent that nothing refers to reads as done."""
 
+
 def name_of(shard: str, seq: int) -> str:
     """How people call an entry: numbers alone are one shard's."""
     return f"{shard[:6]}/{seq}"
