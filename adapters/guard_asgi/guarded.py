@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from guard.collecting import Collected
 from guard.context import Acting
-from guard.errors import Misuse, Refused
+from guard.errors import GuardError, Misuse, Refused
 from guard.facade import Guard
 from guard.model import Actor
 from guard_asgi import incoming, problem
@@ -116,8 +116,16 @@ class _Request:
         await self._act(actor, body, records)
 
     async def _actor(self) -> Actor:
-        given = self.identify(self.scope)
-        actor = given if isinstance(given, Actor) or not isawaitable(given) else await given
+        try:
+            given = self.identify(self.scope)
+            actor = given if isinstance(given, Actor) or not isawaitable(given) else await given
+        except GuardError:
+            raise
+        except Exception as error:
+            raise Misuse(
+                f"identify(scope) raised {type(error).__name__}. It makes a guard.Actor of what authentication put "
+                "into the scope, and gives None where nobody is signed in."
+            ) from error
         if actor is None:
             raise Refused.own("GUARD-ACTOR", "Sign in first.")
         if not isinstance(actor, Actor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,12 +31,12 @@ from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import guard_asgi
-from guard.errors import ConfigError, Refused
+from guard.errors import ConfigError, Misuse, Refused
 from guard.model import Activity
 from guard.testing import UnsafeGuard, allow_all, deny
 from guard_asgi import GuardMiddleware
@@ -227,10 +228,21 @@ def test_whatever_fails_denies(allowing: UnsafeGuard, tmp_path: Path) -> None:
         allowing, tmp_path, [Route("/applications/{customer_id}", secret)], {ONE: GUARDED}, identify=broken
     )
     sent: list[Any] = []
-    with pytest.raises(OSError, match="users is down"):
+    with pytest.raises(Misuse, match=r"identify\(scope\) raised OSError\. .* gives None where nobody") as raised:
         get(app, "/applications/1002", sent=sent)
+    assert str(raised.value.__cause__) == "the directory of users is down"
     assert (sent[0]["status"], ran) == (500, [])
-    assert b"users" not in sent[1]["body"]
+    assert json.loads(sent[1]["body"]) == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+
+
+def test_what_identify_refuses_is_refused(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    async def retired(scope: Any) -> Any:
+        raise Refused.own("GUARD-ACTOR", "This account is closed.")
+
+    routes: list[BaseRoute] = [Route("/applications/{customer_id}", secret)]
+    app = application(allowing, tmp_path, routes, {ONE: GUARDED}, identify=retired)
+    answered = get(app, "/applications/1002")
+    assert (answered.status, answered.rules, ran) == (403, ["GUARD-ACTOR"], [])
 
 
 def test_a_client_names_neither_purpose_nor_actor(allowing: UnsafeGuard, tmp_path: Path) -> None:
