@@ -6,7 +6,9 @@ compiled into the same table when the application starts.
 # No postponed annotations here: FastAPI reads those of `__call__`, and could not resolve them on an instance.
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
 from starlette.requests import Request
@@ -23,8 +25,9 @@ E = TypeVar("E", bound=Callable[..., Any])
 class Purpose:
     """What one `guard_asgi.purpose(…)` declares."""
 
-    def __init__(self, entry: routes.Entry) -> None:
+    def __init__(self, entry: routes.Entry, place: str = "in code") -> None:
         self.entry: Final = entry
+        self.place: Final = place
 
     @overload
     def __call__(self, request: Request) -> Acting: ...
@@ -48,8 +51,12 @@ class Purpose:
 
     @staticmethod
     def together(several: Iterable["Purpose"]) -> routes.Entry | None:
-        """What the declarations of one route say together; None of none, Disagreement where they differ."""
-        return functools.reduce(routes.merged, [one.entry for one in several], None)
+        """What the declarations of one route say together; None of none, Disagreement names two that differ."""
+        stated = list(dict.fromkeys(several))
+        for number, one in enumerate(stated):
+            for other in stated[:number]:
+                routes.merged(other.entry, one.entry, (other.place, one.place))
+        return functools.reduce(routes.merged, [one.entry for one in stated], None)
 
 
 def _acting(request: Request) -> Acting:
@@ -88,9 +95,11 @@ def purpose(
         "response": response,
         "declared": declared,
     }
+    stated = sys._getframe(1)  # noqa: SLF001 -- where it stands is said where two differ
     try:
         return Purpose(
-            routes.entry("guard_asgi.purpose", {part: _plain(one) for part, one in said.items() if one is not None})
+            routes.entry("guard_asgi.purpose", {part: _plain(one) for part, one in said.items() if one is not None}),
+            f"at {Path(stated.f_code.co_filename).name}:{stated.f_lineno}",
         )
     except ConfigError as error:
         problem = str(error)

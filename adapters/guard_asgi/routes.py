@@ -190,24 +190,26 @@ def load(path: Path) -> tuple[Document, Routes]:
 
 
 class Disagreement(ValueError):
-    """Two declarations of one route say different things: which part, and both values."""
+    """Two declarations of one route say different things: which part, and both values with where they are said."""
 
-    def __init__(self, part: str, one: object, other: object) -> None:
+    def __init__(self, part: str, one: tuple[object, str], other: tuple[object, str]) -> None:
         self.part = part
-        super().__init__(f"{part} is {one} in one place and {other} in another")
+        super().__init__(f"{part} is {one[0]} {one[1]} and {other[0]} {other[1]}")
 
 
-def merged(one: Entry | None, other: Entry | None) -> Entry | None:
+def merged(
+    one: Entry | None, other: Entry | None, where: tuple[str, str] = ("in routes.yaml", "in code")
+) -> Entry | None:
     """What two declarations of one route say together; Disagreement where both say a part differently.
 
-    ConfigError where they do not fit together.
+    `where` says where each stands. ConfigError where they do not fit together.
     """
     if one is None or other is None:
         return one or other
     parts: dict[str, Any] = _said(one)
     for part, value in _said(other).items():
         if part in parts and parts[part] != value:
-            raise Disagreement(part, parts[part], value)
+            raise Disagreement(part, (parts[part], where[0]), (value, where[1]))
         parts[part] = value
     return entry("the declarations together", parts)
 

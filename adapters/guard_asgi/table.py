@@ -176,6 +176,11 @@ def compiled(app: Any, document: Document | None, declared: Routes | None, world
 _RENAME: Final = "declare them alike, or give a parameter of one of the templates another name"
 
 
+_ONCE: Final = (
+    "declare each part once, or the same; a function of two routes is declared in routes.yaml, or by Depends on each"
+)
+
+
 class _Compiler:
     def __init__(self, document: Document, declared: Routes | None, world: World) -> None:
         self.document = document
@@ -239,7 +244,7 @@ class _Compiler:
         try:
             entry = routes.merged(self.written[written] if written else None, place.entry(method))
         except Disagreement as error:
-            self._wrong(name, f"{name} is declared twice: {error}", "declare each part once, or the same")
+            self._wrong(name, f"{name} is declared twice: {error}", _ONCE)
             return None
         except ConfigError as error:
             self._wrong(name, f"{name}: {error.problems[0].message}", error.problems[0].remedy)

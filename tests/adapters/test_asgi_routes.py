@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import currentframe
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -396,7 +398,50 @@ def test_declarations_that_disagree_are_wrong(allowing: UnsafeGuard, tmp_path: P
 
     routes = [Route("/applications/{customer_id}", declared)]
     said = wrong(wrapped(Starlette(routes=routes), allowing, tmp_path, {ONE: other}))
-    assert "declared twice" in said or "has nothing else" in said
+    assert "purpose is marketing in routes.yaml and loan_underwriting in code" in said or "has nothing else" in said
+
+
+def test_two_routes_of_one_function_are_declared_alike(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    def shared(request: Request) -> Response:
+        return row(request)
+
+    alike = purpose(PURPOSE, subject={"path": "customer_id"}, source=SOURCE)
+    routes = [Route("/a/{customer_id}", alike(shared)), Route("/b/{customer_id}", UNDERWRITING(shared))]
+    app = wrapped(Starlette(routes=routes), allowing, tmp_path, None)
+    assert get(app, "/a/1002").json == get(app, "/b/1002").json == {"customer_id": 1002}
+    assert [one.subjects for one in allowing.registered.drafts] == [("1002",)] * 2
+
+
+def test_two_routes_of_one_function_may_have_a_dependency_each(allowing: UnsafeGuard, tmp_path: Path) -> None:
+    app = FastAPI(openapi_url=None)
+
+    def shared() -> list[dict[str, Any]]:
+        return [{"customer_id": 1002}]
+
+    for path, why in (("/a", PURPOSE), ("/b", "marketing")):
+        app.get(path, dependencies=[Depends(purpose(why, source=SOURCE))])(shared)
+    wrapped(app, allowing, tmp_path, None)
+    assert get(app, "/a").status == get(app, "/b").status == 200
+    assert [one.activity.purpose for one in allowing.registered.drafts if one.activity] == [PURPOSE, "marketing"]
+
+
+def test_declarations_of_one_function_that_differ_are_told_with_their_lines(
+    allowing: UnsafeGuard, tmp_path: Path
+) -> None:
+    def shared(request: Request) -> Response:
+        return row(request)
+
+    line = 1 + cast(FrameType, currentframe()).f_lineno
+    one = purpose(PURPOSE, source=SOURCE)
+    other = purpose("marketing", source=SOURCE)
+    said = wrong(
+        wrapped(Starlette(routes=[Route("/a", one(shared)), Route("/b", other(shared))]), allowing, tmp_path, None)
+    )
+    for path in ("/a", "/b"):
+        assert (
+            f"GET {path} is declared twice: purpose is {PURPOSE} at test_asgi_routes.py:{line} and marketing "
+            f"at test_asgi_routes.py:{line + 1} — declare each part once, or the same; a function of two routes"
+        ) in said
 
 
 def test_a_declaration_in_code_that_cannot_be_right_fails_where_it_stands() -> None:
