@@ -7,6 +7,7 @@ bound is refused as a whole.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -26,7 +27,10 @@ from guard_asgi.incoming import DIGESTS, SAFE
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
 from guard_asgi.routers import ELSEWHERE, Course, Found, Scope
+from guard_asgi.shapes import JsonRecords
 from guard_asgi.table import Rule
+
+_log: Final = logging.getLogger("guard.asgi")
 
 TELLING: Final = DIGESTS | {b"etag", b"last-modified", b"accept-ranges", b"x-total-count", b"link", b"cache-control"}
 """Headers that tell of the body as it was: they go where the body changed."""
@@ -44,6 +48,9 @@ GONE: Final = frozenset({404, 410})
 
 UNTOLD: Final = frozenset({401, 407, 429})
 """Errors that are about who asks and never about whom: they are told before anybody is looked up."""
+
+MOST: Final = 12
+"""How many declared fields a line of the log names."""
 
 INLINE: Final = 65_536
 """Bytes of a body that are worked on where the event loop runs; more are in a thread."""
@@ -191,7 +198,7 @@ class Answer:
             await self._finish_other(status, body)
             return
         if body:
-            await self._flush(body, await self._released(partial(self._records, body)))
+            await self._flush(body, await self._released(partial(self._expected_records, body)))
         else:
             await self._nobody()
             await self._flush(body, body)
@@ -236,7 +243,22 @@ class Answer:
         none = self.status in GONE or (self._method in SAFE and (self.status or 500) < 300)
         return none or self._served.rule.subject is not None
 
-    def _records(self, body: bytes) -> Records:
+    def _expected_records(self, body: bytes) -> Records:
+        """The records of an answer; where it has another shape than declared, the log says so: it looks like nobody."""
+        records = self._records(body)
+        if records.strange:
+            way = records.shape
+            declared = sorted(way.place.fields)
+            _log.warning(
+                "%s: none of what the catalogue declares of %s is in the answer: %s%s. Nobody is found in it.",
+                self._served.rule.name,
+                way.source,
+                ", ".join(declared[:MOST]),
+                f" and {len(declared) - MOST} more" if len(declared) > MOST else "",
+            )
+        return records
+
+    def _records(self, body: bytes) -> JsonRecords:
         way = self._served.rule.response
         if way is None:
             raise Refused.own("GUARD-ROUTE")

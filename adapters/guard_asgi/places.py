@@ -166,6 +166,16 @@ def fields_with_containers(at: Place, values: list[Any]) -> frozenset[str]:
     return reduce(or_, found, frozenset())
 
 
+def named(at: Place, values: list[Any]) -> bool:
+    """Whether any of these values has a place that is declared, be it null or empty."""
+    there = [value for value in values if value is not UNSET]
+    if at.field is not None or not all(there):
+        return bool(there)
+    if at.each is not None:
+        return named(at.each, list(chain.from_iterable(there)))
+    return any(named(member.place, [getattr(one, member.attribute) for one in there]) for member in at.members)
+
+
 def undeclared(at: Place, values: list[Any]) -> int:
     """How many members of plain data no field declares; one that is declared is not looked into."""
     there = [value for value in values if value]

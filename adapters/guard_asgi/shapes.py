@@ -151,11 +151,11 @@ _DECLARE: Final = "Where a value is an object or an array, declare its members, 
 
 
 class JsonRecords:
-    """The records of one body; satisfies `guard.records.Records`. `original` are the bytes that came."""
+    """The records of one body; satisfies `guard.records.Records`. `original` are the bytes that came, of `shape`."""
 
     def __init__(self, shape: Shape, original: bytes, root: Any, present: frozenset[str], dropped: int) -> None:
         self.original: Final = original
-        self._shape: Final = shape
+        self.shape: Final = shape
         self._root = root
         self._present: Final = present
         self._dropped: Final = dropped
@@ -183,18 +183,23 @@ class JsonRecords:
         """See `Records`."""
         return self._alone
 
+    @property
+    def strange(self) -> bool:
+        """Whether there are records, and nothing in them is where the catalogue declares anything."""
+        return self._dropped > 0 and self._count > 0 and not places.named(self.shape.place, self._fresh())
+
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
         records = self._fresh()
-        return list(zip(*(_keys(records, chain) for chain in self._shape.subjects), strict=True))
+        return list(zip(*(_keys(records, chain) for chain in self.shape.subjects), strict=True))
 
     def values(self, field: str) -> Sequence[object]:
         """See `Records`. A number that Python cannot hold is `UNREADABLE`."""
-        if field not in self._shape.place.fields:
-            raise Misuse(f"{field} is not a field of {self._shape.source}.")
+        if field not in self.shape.place.fields:
+            raise Misuse(f"{field} is not a field of {self.shape.source}.")
         if pointers.many(field):
             raise Misuse(f"{field} lies within an array: a record has no one value of it.")
-        chain = _chain(self._shape.place, field)
+        chain = _chain(self.shape.place, field)
         reached = (next(iter(_reached(record, chain)), None) for record in self._fresh())
         return [NO_MEMBER if raw is None else _plain(raw) for raw in reached]
 
@@ -213,7 +218,7 @@ class JsonRecords:
             raise Refused.own("GUARD-ABSENT")
         changes = False
         for alike, of_group in _groups(records, shown):
-            treatment = self._shape.treatment(of_group, masks)
+            treatment = self.shape.treatment(of_group, masks)
             if treatment.change is not None and not self._present <= treatment.revealed:
                 carry_out(treatment.change, alike)
                 changes = True
@@ -224,8 +229,8 @@ class JsonRecords:
 
     def _fresh(self) -> list[Any]:
         if self._root is None:
-            self._root = self._shape.decode(self.original)
-            self._records, self._single = self._shape.records(self._root)
+            self._root = self.shape.decode(self.original)
+            self._records, self._single = self.shape.records(self._root)
         return self._records
 
     def _with(self, root: Any, records: list[Any]) -> Any:
@@ -233,10 +238,10 @@ class JsonRecords:
         inner: Any = records[0] if self._single else records
         if not self._count:
             return root
-        if not self._shape.around:
+        if not self.shape.around:
             return inner
         holder = root
-        for _ in self._shape.around[1:]:
+        for _ in self.shape.around[1:]:
             holder = holder.inner
         holder.inner = inner
         return root

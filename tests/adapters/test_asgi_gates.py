@@ -328,6 +328,31 @@ def test_an_element_about_another_person_is_hidden_whatever_the_route_says(app: 
     assert app.answering(JSONResponse({"customer_id": 1003})).rules == ["GUARD-ABSENT"]
 
 
+def test_an_answer_of_another_shape_looks_like_nobody_and_the_log_says_which_fields_were_expected(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    nobody = app.answering(JSONResponse({"customer_id": 1003}))
+    wrapped = app.answering(JSONResponse({"data": [{"customer_id": 1002}]}))
+    assert wrapped.rules == nobody.rules == ["GUARD-ABSENT"]
+    assert wrapped.json == nobody.json
+    (line,) = caplog.records
+    assert (line.name, line.levelname) == ("guard.asgi", "WARNING")
+    said = line.getMessage()
+    assert said.startswith(f"{ONE}: none of what the catalogue declares of {SOURCE} is in the answer: /")
+    assert "/customer_id, /full_name" in said
+    assert "1002" not in said
+    assert "data" not in said
+
+
+@pytest.mark.parametrize("answer", [{"customer_id": 1002, "data": 1}, {"customer_id": None}, [], {}])
+def test_an_answer_of_the_declared_shape_is_no_line_in_the_log(
+    app: App, caplog: pytest.LogCaptureFixture, answer: Any
+) -> None:
+    app.answering(JSONResponse(answer))
+    app.answering(JSONResponse({"detail": "no such application"}, 404))
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("header", [b"x-http-method-override", b"X-HTTP-Method", b"X-Method-Override"])
 def test_a_request_that_asks_for_another_method_is_refused(app: App, header: bytes) -> None:
     answered = app(headers=[(header, b"PUT")])

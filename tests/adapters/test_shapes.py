@@ -90,6 +90,23 @@ def test_the_very_bytes_come_out_when_all_is_declared_and_shown(body: str) -> No
     assert records.treat(range(records.count), reveal(records), {}) == body.encode()
 
 
+@pytest.mark.parametrize(
+    ("body", "strange"),
+    [
+        ({"data": [1]}, True),
+        ([{"a": 1}, {"b": 2}], True),
+        ({"person": {"nom": "n"}, "loans": [{"a": 1}], "x": 1}, True),
+        ({"guarantors": [], "total": 0}, False),
+        ({"person": None, "x": 1}, False),
+        ([{"a": 1}, {"loans": [{}, {"overdue": [{"days": 1}]}]}], False),
+        ({}, False),
+        ([], False),
+    ],
+)
+def test_a_body_is_strange_where_nothing_in_it_is_where_the_catalogue_says(body: Any, strange: bool) -> None:
+    assert read(json.dumps(body), NESTED).strange is strange
+
+
 WHOLE = """{
     "person": {"id": "p", "name": "n", "address": {"city": "c", "street": null}},
     "guarantors": [{"id": "g", "name": null}, null],
