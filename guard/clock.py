@@ -6,7 +6,6 @@ finer. What conditions compare with in the database (`Facts.seconds`) is not cut
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -43,10 +42,11 @@ class Steady:
     def __call__(self) -> float:
         """UTC seconds, never less than before; Refused GUARD-CLOCK where the source tells no time."""
         reading = self._source()
-        if not isinstance(reading, int | float) or not math.isfinite(reading) or not 0 <= reading < _LATEST:
+        if not isinstance(reading, (int, float)) or not 0 <= reading < _LATEST:  # which nothing is that is not finite
             raise Refused.own("GUARD-CLOCK")
         with self._lock:
-            self.last = max(self.last, float(reading))
+            if reading > self.last:
+                self.last = float(reading)
             return self.last
 
     def recent(self) -> float:

@@ -18,9 +18,10 @@ from guard.missing import missing
 from guard.model import Decision, Outcome, Reason, Remedy, Write
 from guard.obligations import approval, needed
 from guard.reading import permitted
-from guard.records import Plan, Records, Shown
+from guard.records import Plan, Records
 from guard.register.entry import Draft
 from guard.standing import Standing
+from guard.terms import Shown
 
 
 class Collected:
@@ -49,7 +50,7 @@ Collecting: TypeAlias = Generator[Effect, Any, Collected]
 
 def collecting(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[[Outcome], None]) -> Collecting:
     """One collection. A refusal is raised as it comes: `guard.enforce.collect` registers it first."""
-    decision: Decision = yield Decide(attempt.activity)
+    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
     attempt.decision = decision
     permitted(attempt, decision)
     shown = _kept(attempt, plan, records, decision)
@@ -59,7 +60,7 @@ def collecting(attempt: Attempt, plan: Plan, records: Records, outcome: Callable
         raise Refused.own("GUARD-SUBJECT", "A record names nobody, or somebody else than the request is about.")
     yield from standing.asked()
     every = range(records.count)
-    if standing.kept() != list(every):
+    if len(standing.kept()) < records.count:
         if attempt.facts.subject is not None:
             yield from missing(attempt, decision, attempt.facts.subject)
         raise attempt.refused((Reason(rule="GUARD-COLLECT"),))

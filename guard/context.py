@@ -103,9 +103,10 @@ class Acting:
     ) -> None:
         self._closed = True
         if self._token is not None:
-            # Closed in another Context than it was opened in, it is not there to reset; the closed flag reaches it.
-            with suppress(ValueError):
+            try:  # noqa: SIM105 — a third of the time of `suppress`, once for each request
                 _current.reset(self._token)
+            except ValueError:
+                pass  # closed in another Context than it was opened in: the closed flag reaches it
 
     def close(self) -> None:
         """Ends it for every copy of the context; leaving the block afterwards changes nothing more."""

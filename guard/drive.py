@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, assert_never
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, assert_never, cast
 
 import msgspec
 
@@ -87,7 +87,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     `known` gives the decision that is remembered, None if none is; `soon` is `append`, awaited.
     """
 
-    decide: Callable[[Activity], Decision]
+    decide: Callable[[Activity, str], Decision]
     append: Callable[[Draft], int]
     mark: Callable[[], int]
     withdrawn: Callable[[int, tuple[str, ...]], frozenset[str]]
@@ -105,8 +105,8 @@ _Served: TypeAlias = (
 def _serve(effect: _Served, services: Services) -> object:
     """Performs an effect that is none of the database's; gives what is sent back."""
     match effect:
-        case enforce.Decide(activity):
-            return services.decide(activity)
+        case enforce.Decide(activity, actor):
+            return services.decide(activity, actor)
         case enforce.Mark():
             return services.mark()
         case enforce.Withdrawn(since, persons):
@@ -245,13 +245,18 @@ Following: TypeAlias = Generator[enforce.Effect, Any, V]
 
 def follow(road: Following[V], services: Services, answers: Answers) -> V:
     """Walks the road of records to its end; what it returns."""
-    walk = _Walk(road)
-    while (effect := walk.step()) is not None:
+    answer: object = None
+    refusal: Refused | None = None
+    while True:
         try:
-            walk.answer(effect, _answered(effect, services, answers))
+            effect = road.send(answer) if refusal is None else road.throw(refusal)
+        except StopIteration as end:
+            return cast(V, end.value)
+        answer = refusal = None
+        try:
+            answer = _answered(effect, services, answers)
         except Refused as refused:
-            walk.refuse(refused)
-    return walk.returned
+            refusal = refused
 
 
 def _answered(effect: enforce.Effect, services: Services, answers: Answers) -> object:
@@ -291,8 +296,8 @@ class AsyncEffects(msgspec.Struct, frozen=True, kw_only=True):
     async def perform(self, effect: enforce.Effect) -> object:
         """Performs one effect; gives what is sent back."""
         match effect:
-            case enforce.Decide(activity):
-                return self.services.decide(activity)
+            case enforce.Decide(activity, actor):
+                return self.services.decide(activity, actor)
             case enforce.Append(draft) if self.services.soon is not None:
                 return await self.services.soon(draft)
             case enforce.Execute(sql, parameters):
@@ -343,20 +348,20 @@ async def carry_out_async(road: enforce.Writing, effects: AsyncEffects) -> int:
 
 async def follow_async(road: Following[V], services: Services, answers: Answers, offload: Offload = inline) -> V:
     """`follow`, awaited: what is remembered is answered here, the register is awaited, all else is offloaded."""
-    walk = _Walk(road)
-    while (effect := walk.step()) is not None:
+    answer: object = None
+    refusal: Refused | None = None
+    while True:
         try:
-            walk.answer(effect, await _answered_async(effect, services, answers, offload))
+            effect = road.send(answer) if refusal is None else road.throw(refusal)
+        except StopIteration as end:
+            return cast(V, end.value)
+        answer = refusal = None
+        try:
+            if isinstance(effect, enforce.Append) and services.soon is not None:
+                answer = await services.soon(effect.draft)
+                continue
+            answer = services.known(effect.activity) if isinstance(effect, enforce.Decide) else None
+            if answer is None:
+                answer = await offload(partial(_answered, effect, services, answers))
         except Refused as refused:
-            walk.refuse(refused)
-    return walk.returned
-
-
-async def _answered_async(effect: enforce.Effect, services: Services, answers: Answers, offload: Offload) -> object:
-    match effect:
-        case enforce.Append(draft) if services.soon is not None:
-            return await services.soon(draft)
-        case enforce.Decide(activity) if (known := services.known(activity)) is not None:
-            return known
-        case _:
-            return await offload(partial(_answered, effect, services, answers))
+            refusal = refused

@@ -18,9 +18,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class Decide(msgspec.Struct, frozen=True):
-    """Ask the policies; sent back: the Decision."""
+    """Ask the policies; sent back: the Decision. `actor` is at whose charge it is remembered."""
 
     activity: Activity
+    actor: str
 
 
 class Mark(msgspec.Struct, frozen=True):

@@ -86,7 +86,7 @@ def read(
     transaction: Transaction,
 ) -> Road:
     """Decides, executes, registers and releases one read."""
-    yield from _registered(attempt, reading(attempt, apply, outcome, limits, transaction))
+    return _registered(attempt, reading(attempt, apply, outcome, limits, transaction))
 
 
 def write(
@@ -97,26 +97,26 @@ def write(
     transaction: Transaction,
 ) -> Writing:
     """Decides, looks, registers and performs one write; returns how many rows were written."""
-    return (yield from _registered(attempt, writing(attempt, apply, outcome, limits, transaction)))
+    return _registered(attempt, writing(attempt, apply, outcome, limits, transaction))
 
 
 def release(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Releasing:
     """Decides, looks, registers and releases records."""
-    return (yield from _registered(attempt, releasing(attempt, plan, records, outcome)))
+    return _registered(attempt, releasing(attempt, plan, records, outcome))
 
 
 def collect(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Collecting:
     """Decides, looks, registers and takes records in."""
-    return (yield from _registered(attempt, collecting(attempt, plan, records, outcome)))
+    return _registered(attempt, collecting(attempt, plan, records, outcome))
 
 
 def permit(attempt: Attempt) -> Generator[Effect, Any, Decision]:
     """Decides and nothing else: what would be refused in any case is refused before anybody is looked up."""
-    return (yield from _registered(attempt, _permit(attempt)))
+    return _registered(attempt, _permit(attempt))
 
 
 def _permit(attempt: Attempt) -> Generator[Effect, Any, Decision]:
-    decision: Decision = yield Decide(attempt.activity)
+    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
     attempt.decision = decision
     permitted(attempt, decision)
     return decision

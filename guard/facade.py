@@ -70,6 +70,8 @@ class Guard:
         self._before: list[Release] = []
         self._plans = Plans(settings.limits.plans)
         self._activities = Activities(settings.zone)
+        self._limits: Final = enforce.Limits(batch=settings.limits.batch, buffered=settings.limits.buffered)
+        self._serving: tuple[Release, drive.Services] | None = None
         self.settings: Final = settings
         self._reviews = Reviews(
             ledger.store,
@@ -337,7 +339,7 @@ class Guard:
         the connection's.
         """
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.read(attempt, apply, self._into(acting), self._limits(), transaction)
+        road = enforce.read(attempt, apply, self._into(acting), self._limits, transaction)
         return _while_open(acting, drive.drive(road, drive.Effects(services=services, database=database)))
 
     def write(
@@ -358,7 +360,7 @@ class Guard:
         transaction that it ended.
         """
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.write(attempt, apply, self._into(acting), self._limits(), transaction)
+        road = enforce.write(attempt, apply, self._into(acting), self._limits, transaction)
         return drive.carry_out(road, drive.Effects(services=services, database=database, scope=database))
 
     def read_async(
@@ -376,7 +378,7 @@ class Guard:
     ) -> AsyncIterator[list[enforce.Row]]:
         """`read`, awaited. `offload` runs the calls that wait for the ledger and the register, by default here."""
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.read(attempt, apply, self._into(acting), self._limits(), transaction)
+        road = enforce.read(attempt, apply, self._into(acting), self._limits, transaction)
         effects = drive.AsyncEffects(services=services, database=database, offload=offload)
         return _while_open_async(acting, drive.drive_async(road, effects))
 
@@ -395,7 +397,7 @@ class Guard:
     ) -> int:
         """`write`, awaited."""
         attempt, services = self._attempt(acting, plan, text, parameters, method)
-        road = enforce.write(attempt, apply, self._into(acting), self._limits(), transaction)
+        road = enforce.write(attempt, apply, self._into(acting), self._limits, transaction)
         effects = drive.AsyncEffects(services=services, database=database, scope=database, offload=offload)
         return await drive.carry_out_async(road, effects)
 
@@ -503,9 +505,6 @@ class Guard:
 
         return keep
 
-    def _limits(self) -> enforce.Limits:
-        return enforce.Limits(batch=self.settings.limits.batch, buffered=self.settings.limits.buffered)
-
     def _attempt(
         self, acting: context.Acting, plan: enforce.Plan, text: str, parameters: Any, method: str
     ) -> tuple[enforce.Attempt, drive.Services]:
@@ -528,17 +527,28 @@ class Guard:
             basis=acting.declared.basis or release.purposes.get(acting.purpose),
             roles=release.roles.get(acting.purpose),
         )
-        services = drive.Services(
-            decide=lambda asked: release.decider.decide((asked,), actor=actor.id)[0],
-            append=self._register.append,
-            soon=self._register.append_soon,
-            mark=self._ledger.mark,
-            withdrawn=self._ledger.withdrawn_since,
-            hold=self._reviews.hold,
-            claim=self._reviews.claim,
-            known=release.decider.known,
-        )
-        return attempt, services
+        return attempt, self._services(release)
+
+    def _services(self, release: Release) -> drive.Services:
+        """What performs the effects of operations under a release: made once for it."""
+        known = self._serving
+        if known is None or known[0] is not release:
+
+            def decide(activity: Activity, actor: str) -> Decision:
+                return release.decider.decide((activity,), actor=actor)[0]
+
+            services = drive.Services(
+                decide=decide,
+                append=lambda draft: self._register.append(draft),
+                soon=lambda draft: self._register.append_soon(draft),
+                mark=self._ledger.mark,
+                withdrawn=self._ledger.withdrawn_since,
+                hold=self._reviews.hold,
+                claim=self._reviews.claim,
+                known=release.decider.known,
+            )
+            known = self._serving = release, services
+        return known[1]
 
     def _road(
         self,

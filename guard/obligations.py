@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
-from typing import Any, NoReturn, assert_never
+from typing import Any, Final, NoReturn, assert_never
 
 import msgspec
 
@@ -21,11 +21,16 @@ class Needed(msgspec.Struct, frozen=True):
     by: tuple[str, ...] = ()
 
 
+_NOBODY: Final = Needed()
+
+
 def needed(attempt: Attempt, decision: Decision, persons: int, *, ended: bool) -> Needed:
     """What so many persons need; refuses what they are too many or, at the end, too few for.
 
     A limit that sends to a review where the decision names nobody who could approve is a limit that refuses.
     """
+    if not decision.obligations:
+        return _NOBODY
     roles = {one.by for one in decision.obligations if isinstance(one, Review)}
     reasons: list[Reason] = []
     by: set[str] = set()

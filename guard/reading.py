@@ -32,7 +32,7 @@ def reading(
     transaction: Transaction,
 ) -> Road:
     """One read. A refusal is raised as it comes: `guard.enforce.read` registers it first."""
-    decision: Decision = yield Decide(attempt.activity)
+    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
     attempt.decision = decision
     permitted(attempt, decision)
     guarded = apply(decision)

@@ -21,11 +21,7 @@ from guard.errors import Misuse, Refused
 from guard.masks import apply
 from guard.model import Decision, Item
 from guard.pointers import Tree
-from guard.terms import Terms, terms
-
-Shown: TypeAlias = Literal["reveal", "mask", "drop"]
-"""What becomes of a field in what is released."""
-
+from guard.terms import Shown, Terms, terms
 
 NO_MEMBER: Final = object()
 """What a record has in a field whose member it does not have. That is not null: whoever may choose which members an
@@ -96,13 +92,17 @@ class Plan(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
     statement: str
     kind: Kind
+    required: tuple[int, ...] = ()
+    """The places of the subjects whom a record must name."""
     writes: str | None = None
     _known: dict[int, tuple[Decision, Terms]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, source: str, entry: Source, fields: frozenset[str], kind: Kind) -> Plan:
         """The source, and one item for each of the fields."""
-        return cls(source, entry, fields, entry.items(source, fields, _ROLE[kind]), source.partition(":")[2], kind)
+        required = tuple(place for place, one in enumerate(entry.subjects.values()) if not one.optional)
+        items, statement = entry.items(source, fields, _ROLE[kind]), source.partition(":")[2]
+        return cls(source, entry, fields, items, statement, kind, required)
 
     def terms(self, decision: Decision) -> Terms:
         """The terms of a decision on it. Decisions are never changed and come again, so its terms are kept."""

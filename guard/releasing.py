@@ -21,9 +21,9 @@ from guard.missing import ABSENT, hides, missing
 from guard.model import ALWAYS, Decision, Outcome
 from guard.obligations import approval, approved, needed
 from guard.reading import permitted
-from guard.records import Plan, Records, Shown
+from guard.records import Plan, Records
 from guard.standing import Standing
-from guard.terms import Shows, Terms
+from guard.terms import Shown, Shows, Terms
 
 Releasing: TypeAlias = Generator[Effect, Any, Any]
 """The road of a release; it returns what is released."""
@@ -31,7 +31,7 @@ Releasing: TypeAlias = Generator[Effect, Any, Any]
 
 def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[[Outcome], None]) -> Releasing:
     """One release. A refusal is raised as it comes: `guard.enforce.release` registers it first."""
-    decision: Decision = yield Decide(attempt.activity)
+    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
     attempt.decision = decision
     permitted(attempt, decision)
     terms = plan.terms(decision)
@@ -46,7 +46,9 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     if not persons and records.alone and (hides(decision) if named else terms.rows != ALWAYS):
         # One record that is hidden is no empty list: where there might be one, that there is none is told alike.
         raise attempt.refused((ABSENT,))
-    review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))
+    review: str | None = None
+    if need.reasons:
+        review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))
     # Made before the entry, so that records which cannot leave anything out are refused before it says that they left.
     made = _treated(standing, records, terms, kept)
     entry: int = yield Append(attempt.draft("read", subjects=persons or attempt.named, rows=len(kept), review=review))
@@ -65,6 +67,9 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
 
 def _treated(standing: Standing, records: Records, terms: Terms, kept: Sequence[int]) -> Any:
     """The records at these positions, each of their fields as it may be seen in each of them."""
+    positions = None if len(kept) == records.count else kept
+    if terms.alike is not None:
+        return records.treat(positions, terms.alike, terms.masks)
     shown: dict[str, Shown | Sequence[Shown]] = {}
     masks: dict[str, str] = {}
     for one in terms.shows:
@@ -75,7 +80,7 @@ def _treated(standing: Standing, records: Records, terms: Terms, kept: Sequence[
         if "mask" in of_kept:
             masks[one.field] = one.mask
         shown[one.field] = of_kept[0] if len(set(of_kept)) == 1 else of_kept
-    return records.treat(None if len(kept) == records.count else kept, shown, masks)
+    return records.treat(positions, shown, masks)
 
 
 def _shown(standing: Standing, one: Shows, kept: Sequence[int]) -> list[Shown]:

@@ -9,7 +9,7 @@ its first subject, the person whom it is about.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -38,17 +38,19 @@ class Standing:
         self._terms: Final = terms
         self._records: Final = records
         self._persons: Final[Persons] = records.persons()
-        self._every: Final = [of[0] if len(of) == 1 else tuple(chain.from_iterable(of)) for of in self._persons]
+        self._first: Final = [of[0] for of in self._persons]
+        self._every: Final = (
+            self._first if len(plan.entry.subjects) == 1 else [tuple(chain.from_iterable(of)) for of in self._persons]
+        )
         self._known: dict[Condition, Truths] = {}
 
     @property
     def named(self) -> Truths:
         """Whether a record names everybody whom it must be about, and says of all others whether it is."""
-        required = [place for place, one in enumerate(self._plan.entry.subjects.values()) if not one.optional]
         named = [True] * len(self._persons)
-        for place in required:  # one after the other: a loop within the loop over the records costs five times as much
+        for place in self._plan.required:  # one after the other: a loop within a loop costs five times as much
             named = [so_far and bool(of[place]) for so_far, of in zip(named, self._persons, strict=True)]
-        silent = self._silent()
+        silent = self._silent() if len(self._plan.required) < len(self._plan.entry.subjects) else None
         return named if silent is None else [so_far and not one for so_far, one in zip(named, silent, strict=True)]
 
     def _silent(self) -> Truths | None:
@@ -72,14 +74,19 @@ class Standing:
         subject = self._attempt.facts.subject
         return [subject is None or subject in persons for persons in self._every]
 
-    def kept(self) -> list[int]:
-        """The positions of the records that may be met; `asked` comes first."""
-        met = zip(self.named, self.about, self.of(self._terms.rows), strict=True)
-        return [place for place, (named, about, fulfilled) in enumerate(met) if named and about and fulfilled]
+    def kept(self) -> Sequence[int]:
+        """The positions of the records that may be met, in order; `asked` comes first."""
+        asked = self.named, self.about, self.of(self._terms.rows)
+        every = range(len(self._persons))
+        if all(map(all, asked)):
+            return every
+        return [place for place, met in zip(every, zip(*asked, strict=True), strict=True) if all(met)]
 
-    def met(self, kept: Iterable[int]) -> tuple[str, ...]:
+    def met(self, kept: Sequence[int]) -> tuple[str, ...]:
         """The persons of the records at these positions, each once, sorted."""
         every = self._every
+        if len(every) == 1 and kept:
+            return every[0] if len(every[0]) == 1 else tuple(sorted(set(every[0])))
         return tuple(sorted(set(chain.from_iterable([every[place] for place in kept]))))
 
     def asked(self) -> Generator[Effect, Any, None]:
@@ -91,12 +98,10 @@ class Standing:
         persons = self.met(range(len(self._every))) if holding else ()
         if persons:
             holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
-        first = [of_record[0] for of_record in self._persons]
-        actor = {self._attempt.facts.actor}
         for own in terms.own:
-            self._known[own] = _held(actor, first)
+            self._known[own] = _held({self._attempt.facts.actor}, self._first)
         for leaf, holders in zip(terms.between, holding, strict=True):
-            of = self._every if isinstance(leaf, GrantCondition) else first
+            of = self._every if isinstance(leaf, GrantCondition) else self._first
             self._known[leaf] = _held(holders, of)
 
     def of(self, condition: Condition) -> Truths:

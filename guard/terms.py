@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +22,9 @@ from guard.model import (
     rules_of,
 )
 
+Shown: TypeAlias = Literal["reveal", "mask", "drop"]
+"""What becomes of a field in what is released."""
+
 
 class Shows(msgspec.Struct, frozen=True):
     """Where a field is shown as it is, and where else through its mask; `mask` is '' where there is none."""
@@ -28,6 +33,15 @@ class Shows(msgspec.Struct, frozen=True):
     revealed: Condition
     masked: Condition
     mask: str
+
+    @property
+    def everywhere(self) -> Shown | None:
+        """What becomes of the field in every record; None where that differs from record to record."""
+        if self.revealed == ALWAYS:
+            return "reveal"
+        if self.revealed != NEVER:
+            return None
+        return "mask" if self.masked == ALWAYS else "drop" if self.masked == NEVER else None
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -41,6 +55,10 @@ class Terms(msgspec.Struct, frozen=True):
     facts: tuple[FactCondition, ...]
     """Those that compare what a record itself has."""
     shows: tuple[Shows, ...]
+    alike: Mapping[str, Shown] | None
+    """What becomes of each field where that is the same in every record; None where it is not."""
+    masks: Mapping[str, str]
+    """By what those of `alike` are masked."""
     rules: tuple[str, ...]
     """The rules behind conditions and treatments, and those of the obligations."""
     reduced: bool
@@ -61,6 +79,8 @@ def terms(decision: Decision, source: str, fields: Iterable[str]) -> Terms:
         own=tuple(leaf for leaf in leaves if isinstance(leaf, SelfCondition)),
         facts=tuple(leaf for leaf in leaves if isinstance(leaf, FactCondition)),
         shows=shows,
+        alike=_alike(shows),
+        masks=MappingProxyType({one.field: one.mask for one in shows if one.mask and one.everywhere == "mask"}),
         rules=_rules(decision, rows, treatments.values()),
         reduced=rows != ALWAYS
         or len(treatments) < len(set(fields))
@@ -72,6 +92,16 @@ def _shows(field: str, treatment: Treatment) -> Shows:
     # Two layers' different masks are none (`CONFLICT`).
     masked = treatment.mask if treatment.mask in MASKS and treatment.reveal != ALWAYS else None
     return Shows(field, _plain(treatment.reveal), _plain(treatment.masked_if) if masked else NEVER, masked or "")
+
+
+def _alike(shows: Iterable[Shows]) -> Mapping[str, Shown] | None:
+    found: dict[str, Shown] = {}
+    for one in shows:
+        everywhere = one.everywhere
+        if everywhere is None:
+            return None
+        found[one.field] = everywhere
+    return MappingProxyType(found)
 
 
 def _plain(condition: Condition) -> Condition:

@@ -60,7 +60,7 @@ def writing(
     source = attempt.plan.writes
     if source is None:
         raise Misuse("This statement writes nothing.")
-    decision: Decision = yield Decide(attempt.activity)
+    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
     attempt.decision = decision
     permitted(attempt, decision)
     guarded = apply(decision)

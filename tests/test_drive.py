@@ -145,7 +145,7 @@ class Parts:
         self.drafts: list[Draft] = []
         self.full = full
         self.services = drive.Services(
-            decide=lambda _: Decision(id="0", allow=True, rows={SOURCE: ALWAYS}),
+            decide=lambda *_: Decision(id="0", allow=True, rows={SOURCE: ALWAYS}),
             append=self.append,
             mark=lambda: 7,
             withdrawn=lambda mark, persons: frozenset(persons) & {"p2"},

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from guard import catalogue, pointers
 from guard.catalogue import Source
 from guard.errors import Misuse, Refused
-from guard.records import NO_MEMBER, DictRecords, Plan, Plans, Shown
+from guard.records import NO_MEMBER, DictRecords, Plan, Plans
+from guard.terms import Shown
 
 NAME = "bank:GET /loans"
 

@@ -19,7 +19,8 @@ from guard.config import Limits
 from guard.context import Acting
 from guard.errors import Refused
 from guard.facade import Guard
-from guard.records import Records, Shown
+from guard.records import Records
+from guard.terms import Shown
 from guard_asgi import problem, strict
 from guard_asgi.acts import beside
 from guard_asgi.headers import Headers, changed, names, silent, without

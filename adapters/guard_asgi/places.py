@@ -40,6 +40,8 @@ class Place(msgspec.Struct, frozen=True, eq=False):
     each: Place | None = None
     members: tuple[Member, ...] = ()
     names: frozenset[str] = frozenset()
+    inner: tuple[Member, ...] = ()
+    """Those members that are not fields."""
     by_field: Mapping[str, Member] = msgspec.field(default_factory=dict)
     empty: Any = None
 
@@ -70,6 +72,7 @@ def place(tree: Tree, entry: Source) -> Place:
         1 + max(member.place.depth for member in members),
         members=members,
         names=frozenset(tree.members),
+        inner=tuple(member for member in members if member.place.field is None),
         by_field={field: member for member in members for field in member.place.fields},
         empty=made(),
     )
@@ -188,7 +191,6 @@ def undeclared(at: Place, values: list[Any]) -> int:
     else:
         alike = Counter(map(tuple, there))  # objects of one kind have the same keys
         found = sum(many * sum(key not in at.names for key in keys) for keys, many in alike.items())
-    for member in at.members:
-        if member.place.field is None:
-            found += undeclared(member.place, [one.get(member.name) for one in there])
+    for member in at.inner:
+        found += undeclared(member.place, [one.get(member.name) for one in there])
     return found

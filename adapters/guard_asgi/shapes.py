@@ -20,7 +20,8 @@ from guard.catalogue import Source
 from guard.config import Limits
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
-from guard.records import NO_MEMBER, UNNAMED, Shown, compiled
+from guard.records import NO_MEMBER, UNNAMED, compiled
+from guard.terms import Shown
 from guard_asgi import places, strict
 from guard_asgi.places import Place, Survey
 from guard_asgi.treatments import Treatment, carry_out, treatment
@@ -68,14 +69,16 @@ class Shape:
         records, single = self.records(root)
         found = places.survey(self.place, records)
         written = _write(root)
-        holds = self._may_hold(written, found, single=single)
+        known = found.objects + found.arrays
+        brackets = body.count(b"{") + body.count(b"[") - known
+        # Where there are no more brackets than the shape accounts for, no field holds an object or an array.
+        holds = brackets > len(self.around) + (not single) and self._may_hold(written, found, single=single)
         if holds:
             self._check_kinds(records)
         dropped = 0
         if holds or not self._nothing_left_out(body, written):
-            known = found.objects + found.arrays
-            dropped = self._left_out(strict.careful(body, self.limits, known=known, nested=self.place.depth))
-        return JsonRecords(self, body, root, found.present, dropped)
+            dropped = self._left_out(strict.careful(body, self.limits, brackets=brackets + self.place.depth))
+        return JsonRecords(self, body, written, root, found.present, dropped)
 
     def treatment(self, shown: Mapping[str, Any], masks: Mapping[str, str]) -> Treatment:
         """What becomes of records, one way for each field; compiled once."""
@@ -151,10 +154,16 @@ _DECLARE: Final = "Where a value is an object or an array, declare its members, 
 
 
 class JsonRecords:
-    """The records of one body; satisfies `guard.records.Records`. `original` are the bytes that came, of `shape`."""
+    """The records of one body; satisfies `guard.records.Records`.
 
-    def __init__(self, shape: Shape, original: bytes, root: Any, present: frozenset[str], dropped: int) -> None:
+    `original` are the bytes that came, of `shape`, `written` those of what was read of them.
+    """
+
+    def __init__(
+        self, shape: Shape, original: bytes, written: bytes, root: Any, present: frozenset[str], dropped: int
+    ) -> None:
         self.original: Final = original
+        self._whole: Final = written if dropped else original
         self.shape: Final = shape
         self._root = root
         self._present: Final = present
@@ -191,7 +200,7 @@ class JsonRecords:
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
         records = self._fresh()
-        return list(zip(*(_keys(records, chain) for chain in self.shape.subjects), strict=True))
+        return list(zip(*[_keys(records, chain) for chain in self.shape.subjects], strict=True))
 
     def values(self, field: str) -> Sequence[object]:
         """See `Records`. A number that Python cannot hold is `UNREADABLE`."""
@@ -222,8 +231,8 @@ class JsonRecords:
             if treatment.change is not None and not self._present <= treatment.revealed:
                 carry_out(treatment.change, alike)
                 changes = True
-        if everything and not changes and not self._dropped:
-            return self.original
+        if everything and not changes:
+            return self._whole
         root, self._root = self._root, None  # it was changed: what is asked next is read again
         return _write(self._with(root, records))
 

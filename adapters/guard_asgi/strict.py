@@ -59,9 +59,11 @@ def check_bytes(body: bytes, limits: Limits) -> None:
     """Refuses what is too large and what is not UTF-8 without a byte order mark."""
     if len(body) > limits.body:
         raise too_large(limits.body)
+    if body.isascii():
+        return
     if body.startswith(_MARKS):
         raise refused("It begins with a byte order mark: send UTF-8 without one.")
-    if not body.isascii() and not _utf8(body):
+    if not _utf8(body):
         raise refused("It is not UTF-8: send UTF-8.")
 
 
@@ -80,16 +82,17 @@ def _utf8(body: bytes) -> bool:
     return True
 
 
-def careful(body: bytes, limits: Limits, *, known: int = 0, nested: int = 0) -> Any:
+def careful(body: bytes, limits: Limits, *, brackets: int | None = None) -> Any:
     """The body as plain data, floats as booleans; refused if it repeats a key anywhere or is nested too deeply.
 
-    The body has passed `check_bytes`. Keys are compared as the texts that they spell, escaped or not. `known` is how
-    many of its arrays and objects are known to be nested at most `nested` levels.
+    The body has passed `check_bytes`. Keys are compared as the texts that they spell, escaped or not. It is known to
+    be nested at most `brackets` levels: there are no more brackets, or it is known how deep the others are.
     """
     try:
         value = _anything.decode(body)
-        brackets = body.count(b"[") + body.count(b"{")
-        if brackets - known + nested > limits.depth and deeper(body, limits.depth):
+        if brackets is None:
+            brackets = body.count(b"[") + body.count(b"{")
+        if brackets > limits.depth and deeper(body, limits.depth):
             refusal = too_deep(limits.depth)
         elif _repeats(body, value):
             refusal = refused("An object in it repeats a key: send each key once.")

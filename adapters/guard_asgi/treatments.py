@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from guard.masks import MASKS, apply
-from guard.records import Shown
+from guard.terms import Shown
 from guard_asgi.places import Place
 
 Mask: TypeAlias = Callable[[Raw], Any]

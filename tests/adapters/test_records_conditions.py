@@ -83,7 +83,7 @@ def kept(database: Database, source: str, rows: list[Record], condition: Conditi
             answer, count = answered(database, effect), count + 1
     except StopIteration:
         assert count <= 1, "all is asked at once"
-    return standing.kept()
+    return list(standing.kept())
 
 
 def canonical(row: Record) -> bool:
