@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -533,14 +533,21 @@ class Guard:
         """What performs the effects of operations under a release: made once for it."""
         known = self._serving
         if known is None or known[0] is not release:
+            register = self._register  # asked by name each time, so that what stands in its place is asked too
 
             def decide(activity: Activity, actor: str) -> Decision:
                 return release.decider.decide((activity,), actor=actor)[0]
 
+            def append(draft: Draft) -> int:
+                return register.append(draft)
+
+            def soon(draft: Draft) -> Awaitable[int]:
+                return register.append_soon(draft)
+
             services = drive.Services(
                 decide=decide,
-                append=lambda draft: self._register.append(draft),
-                soon=lambda draft: self._register.append_soon(draft),
+                append=append,
+                soon=soon,
                 mark=self._ledger.mark,
                 withdrawn=self._ledger.withdrawn_since,
                 hold=self._reviews.hold,
