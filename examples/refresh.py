@@ -13,8 +13,8 @@ from typing import Any
 
 from guard.config import Settings
 from guard.demo import examples
-from guard.engine.embedded import Embedded
-from guard.release import load_bundles
+from guard_engine.embedded import Embedded
+from guard_engine.releases import load_bundles
 
 HERE = Path(__file__).parent
 DOCUMENTS = ("guard.yaml", "catalogue.yaml", "profile.yaml")

@@ -10,10 +10,10 @@ import msgspec
 
 from guard.context import Approval
 from guard.effects import Request, Row
+from guard.entry import Draft, Kind
 from guard.errors import Refused
 from guard.messages import Messages
 from guard.model import Activity, Actor, Decision, Facts, Item, Reason
-from guard.register.entry import Draft, Kind
 from guard.wire import canonical
 
 

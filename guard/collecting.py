@@ -13,13 +13,13 @@ from typing import Any, Final, TypeAlias
 
 from guard.attempt import Attempt
 from guard.effects import Append, Decide, Effect
+from guard.entry import Draft
 from guard.errors import Refused
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason, Remedy, Write
 from guard.obligations import approval, needed
 from guard.reading import permitted
 from guard.records import Plan, Records
-from guard.register.entry import Draft
 from guard.standing import Standing
 from guard.terms import Shown
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from guard.entry import Draft
 from guard.model import Activity, Actor, Condition, Facts
-from guard.register.entry import Draft
 
 Row: TypeAlias = tuple[Any, ...]
 

@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from functools import cached_property
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar, get_args
 
 import msgspec
 
-from guard import answers, clock, context, drive, enforce, jobs
+from guard import clock, context, drive, enforce, jobs
 from guard.activities import Activities
 from guard.catalogue import Source
 from guard.config import Settings
-from guard.consent import Ledger
+from guard.entry import Draft
 from guard.errors import Misuse, Refused
-from guard.model import (
-    Activity,
-    Actor,
-    Decision,
-    Declared,
-    Facts,
-    Operation,
-    Outcome,
-    Reason,
-    Recipient,
-    Remedy,
-    Role,
-)
+from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Outcome, Reason, Recipient, Remedy, Role
 from guard.operation import Permit
-from guard.person_keys import PersonKeys
 from guard.records import Kind, Plans, Records
 from guard.records import Plan as RecordsPlan
-from guard.register.entry import Draft
-from guard.register.register import Register
-from guard.register.seal import KeyFile
-from guard.release import Release, load
-from guard.review import Reviews
+from guard.release import Release
+
+if TYPE_CHECKING:
+    from guard.wiring import Parts
+    from guard_ledger.ledger import Ledger
+    from guard_ledger.review import Reviews
+    from guard_register.register import Register
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,34 +40,22 @@ class Guard:
     `Guard.load("guard.yaml")` opens one from files. It is a context manager; `describe()` says what it loaded.
     """
 
-    _registers: ClassVar[type[Register]] = Register
+    _registers: ClassVar[type[Register] | None] = None
+    """Another kind of register, for tests."""
 
-    def __init__(
-        self,
-        release: Release,
-        *,
-        settings: Settings,
-        ledger: Ledger,
-        register: Register,
-        now: clock.Clock = clock.system,
-    ) -> None:
-        self._release = release
-        self._ledger = ledger
-        self._register = register
-        self._now = now if isinstance(now, clock.Steady) else clock.Steady(now)
+    def __init__(self, parts: Parts, *, settings: Settings, now: clock.Steady) -> None:
+        self._release = parts.release
+        self._ledger = parts.ledger
+        self._register = parts.register
+        self._reviews = parts.reviews
+        self._answers = parts.answers
+        self._now = now
         self._before: list[Release] = []
         self._plans = Plans(settings.limits.plans)
         self._activities = Activities(settings.zone)
         self._limits: Final = enforce.Limits(batch=settings.limits.batch, buffered=settings.limits.buffered)
         self._serving: tuple[Release, drive.Services] | None = None
         self.settings: Final = settings
-        self._reviews = Reviews(
-            ledger.store,
-            sealer=lambda: KeyFile(settings.register_.key_file),
-            append=register.append,
-            messages=lambda: self._release.messages,
-            now=self._now,
-        )
 
     @classmethod
     def load(cls, path: str | Path = "guard.yaml", *, now: clock.Clock = clock.system) -> Self:
@@ -92,26 +68,11 @@ class Guard:
     @classmethod
     def open(cls, settings: Settings, *, now: clock.Clock = clock.system, release: Release | None = None) -> Self:
         """A guard from settings that were read already; it decides by `release`, else by the one that they name."""
-        steady = clock.Steady(now)
-        with ExitStack() as undo:
-            release = release or load(settings)
-            undo.callback(release.close)
-            persons = PersonKeys.open(settings)
-            undo.callback(persons.close)
-            register = cls._registers.open(settings, persons.keys, now=steady.recent)
-            undo.callback(register.close)
-            ledger = Ledger.open(
-                settings,
-                release.decider,
-                persons=persons,
-                now=steady,
-                append=register.append,
-                messages=release.messages,
-            )
-            undo.callback(ledger.close)
-            ledger.rejudge()
-            undo.pop_all()
-        return cls(release, settings=settings, ledger=ledger, register=register, now=steady)
+        from guard.wiring import parts  # noqa: PLC0415 -- it names engine, ledger and register, which stand on the core
+
+        steady = now if isinstance(now, clock.Steady) else clock.Steady(now)
+        kind = {} if cls._registers is None else {"registers": cls._registers}
+        return cls(parts(settings, now=steady, release=release, **kind), settings=settings, now=steady)
 
     def __enter__(self) -> Self:
         return self
@@ -281,7 +242,7 @@ class Guard:
         def begin(bound: object) -> tuple[enforce.Attempt, drive.Services]:
             return self._records_attempt(acting, plan, text or plan.statement, bound, activity.method)
 
-        return Permit(plan, begin, self._answers, self._into(acting), parameters)
+        return Permit(plan, begin, self._answers(), self._into(acting), parameters)
 
     def decide(self, activities: Sequence[Activity]) -> tuple[Decision, ...]:
         """What the policies say, for information: nothing is enforced or registered."""
@@ -418,7 +379,7 @@ class Guard:
         is bound to beside it, such as a digest of the request's body. Blocks for ledger and register.
         """
         road, services = self._road("release", enforce.release, acting, source, records, text, parameters, method)
-        return drive.follow(road, services, self._answers)
+        return drive.follow(road, services, self._answers())
 
     async def release_async(
         self,
@@ -433,7 +394,7 @@ class Guard:
     ) -> Any:
         """`release`, awaited. `offload` runs what waits for policies and ledger."""
         road, services = self._road("release", enforce.release, acting, source, records, text, parameters, method)
-        return await drive.follow_async(road, services, self._answers, offload)
+        return await drive.follow_async(road, services, self._answers(), offload)
 
     def collect(
         self,
@@ -451,7 +412,7 @@ class Guard:
         `records` of what comes back; what became of it is told to `collected`. Blocks for ledger and register.
         """
         road, services = self._road("collect", enforce.collect, acting, source, records, text, parameters, method)
-        return drive.follow(road, services, self._answers)
+        return drive.follow(road, services, self._answers())
 
     async def collect_async(
         self,
@@ -466,7 +427,7 @@ class Guard:
     ) -> enforce.Collected:
         """`collect`, awaited. `offload` runs what waits for policies and ledger."""
         road, services = self._road("collect", enforce.collect, acting, source, records, text, parameters, method)
-        return await drive.follow_async(road, services, self._answers, offload)
+        return await drive.follow_async(road, services, self._answers(), offload)
 
     def collected(self, collected: enforce.Collected, *, done: bool) -> None:
         """Registers what became of records that were taken in: kept, or surely not kept. Only the first call counts.
@@ -588,11 +549,6 @@ class Guard:
         if entry is None:
             raise Misuse(f"{name} is no source of personal data in the catalogue: declare it there, with its fields.")
         return entry
-
-    @cached_property
-    def _answers(self) -> drive.Answers:
-        """Loaded with the first records; every release of this guard has the same catalogue."""
-        return answers.of_ledger(self.settings, self._release.catalogue, self._ledger.store)
 
     def _time_to_begin(self, acting: context.Acting, kind: str, text: str) -> float:
         """The time of an operation that may begin; else its refusal is registered and raised."""

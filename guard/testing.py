@@ -25,15 +25,16 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 
-from guard import catalogue, release
+from guard import catalogue
 from guard.config import Database, Settings
 from guard.config import Register as RegisterSettings
 from guard.engine import PROFILE, Entrypoint
+from guard.entry import Draft, Kind
 from guard.errors import Misuse, UnsafeWarning
 from guard.facade import Guard
 from guard.model import Activity, Consent
-from guard.register.entry import Draft, Kind
-from guard.register.register import Register
+from guard_engine import releases
+from guard_register.register import Register
 
 Answer: TypeAlias = Mapping[str, Any]
 """A Decision in its form on the wire (`guard.wire`), without its id; what is left out is empty."""
@@ -154,7 +155,7 @@ def unsafe_guard(
         update={"register_": register, "database": Database.model_validate(url, context=context)},
     )
     _apart(given, own, by_default=database is None)
-    made = release.assemble(own, catalogue.load(own.catalogue), release.load_bundles(own), _Function(decide))
+    made = releases.assemble(own, catalogue.load(own.catalogue), releases.load_bundles(own), _Function(decide))
     with UnsafeGuard.open(own, release=made) as opened:
         yield opened
 

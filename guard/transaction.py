@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from guard.entry import Draft
 from guard.errors import Misuse
-from guard.register.entry import Draft
 
 
 class Transaction:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from guard.engine import bundle, opa, shipped
-from guard.engine.build import build
-from guard.engine.bundle import Bundle
+from guard_engine import bundle, opa, shipped
+from guard_engine.build import build
+from guard_engine.bundle import Bundle
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PROFILE = {"kind": "bank", "jurisdiction": "CN", "app_type": None, "purposes": {}}

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from fixtures_opa import FIXTURES, PROFILE, Built
 
-from guard.engine import archive, bundle, metadata, shipped
 from guard.errors import ConfigError
 from guard.messages import Message
+from guard_engine import archive, bundle, metadata, shipped
 
 FLOOR = FIXTURES / "floor"
 

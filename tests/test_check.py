@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
-from guard.check import check
-from guard.check.contents import identity_number
-from guard.consent import Ledger
+from guard.cli.checks import check
+from guard.cli.checks.contents import identity_number
 from guard.demo import agency, bank, tables
-from guard.engine import bundle, shipped
+from guard_engine import bundle, shipped
+from guard_ledger.ledger import Ledger
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from test_consent import ZONE
 
 from guard import catalogue as catalogues
 from guard.catalogue import Catalogue, Source
-from guard.check import check
-from guard.check.live_postgres import LOOSE, Postgres
-from guard.consent import Ledger
+from guard.cli.checks import check
+from guard.cli.checks.live_postgres import LOOSE, Postgres
 from guard.demo import bank
 from guard.errors import Refused
-from guard.person_keys import PersonKeys
+from guard_ledger.ledger import Ledger
+from guard_ledger.person_keys import PersonKeys
 
 KEYS = {
     "customer": "customer_id",

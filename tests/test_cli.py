@@ -18,9 +18,9 @@ from guard.cli import app, show
 from guard.cli import tour as tour_lines
 from guard.config import Settings
 from guard.demo import examples, tour
-from guard.engine import bundle, shipped
-from guard.register import reader
-from guard.release import load_bundles
+from guard_engine import bundle, shipped
+from guard_engine.releases import load_bundles
+from guard_register import reader
 
 Output = pytest.CaptureFixture[str]
 
@@ -144,7 +144,7 @@ def test_a_crash_exits_70_and_shows_no_trace(monkeypatch: pytest.MonkeyPatch, ca
     def crash(*_: object) -> None:
         raise ZeroDivisionError("secret value 42")
 
-    monkeypatch.setattr("guard.cli.decide.release.load", crash)
+    monkeypatch.setattr("guard.cli.decide.releases.load", crash)
     assert guard("decide", "--example", "officer-reads-application") == 70
     captured = capsys.readouterr()
     assert "ZeroDivisionError" in captured.err

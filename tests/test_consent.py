@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from ledger_places import Place
 
 from guard.clock import stamp
-from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.model import Actor, Consent, Notice, Reason, Scope, Verdict
-from guard.person_keys import PersonKeys
-from guard.register.persons import concerns
-from guard.register.register import Register
-from guard.register.seal import KeyFile, unseal
+from guard_ledger.ledger import Ledger
+from guard_ledger.person_keys import PersonKeys
+from guard_register.persons import concerns
+from guard_register.register import Register
+from guard_register.seal import KeyFile, unseal
 
 NOW = 1_795_420_830
 DAY = 86_400
@@ -745,7 +745,7 @@ CHILD = """
 import sys
 sys.path.insert(0, sys.argv[4])
 from test_consent import judge, record, ZONE
-from guard.consent import Ledger
+from guard_ledger.ledger import Ledger
 with Ledger(sys.argv[1], judge=judge, judged="sha256:rules", zone=ZONE, wait=20) as ledger:
     for i in range(int(sys.argv[3])):
         ledger.record(record(f"{sys.argv[2]}-{i}", f"p-{i}"))
@@ -769,7 +769,7 @@ WITHDRAWING_CHILD = """
 import sys
 sys.path.insert(0, sys.argv[3])
 from test_consent import judge, record, NOW, ZONE
-from guard.consent import Ledger
+from guard_ledger.ledger import Ledger
 from guard.errors import Refused
 url, what = sys.argv[1:3]
 later = NOW + (10 if what == "withdraw" else 0)
@@ -905,7 +905,7 @@ def test_a_damaged_person_key_is_refused(ledger, place):
 
 
 def test_a_key_is_remembered_only_until_the_person_is_forgotten_and_never_long(ledger, place, now, monkeypatch):
-    import guard.person_keys as module
+    import guard_ledger.person_keys as module
 
     first = ledger.persons.key("p-1")
     with Ledger(place.url, judge=judge, judged="", zone=ZONE, now=now) as other:
@@ -926,7 +926,7 @@ def test_remembering_keys_is_bounded(ledger):
 
 
 def test_keys_that_another_process_made_meanwhile_are_taken(ledger):
-    import guard.person_keys as module
+    import guard_ledger.person_keys as module
 
     key = ledger.persons.key("p-1")
     made = ledger.persons._store.write(lambda connection: module._make(connection, ["p-1", "p-2"]))

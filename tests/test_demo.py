@@ -22,16 +22,16 @@ import pytest
 from fixtures_opa import Built, Serve
 
 from guard.config import Settings
-from guard.consent import Ledger
 from guard.demo import places, tour
 from guard.demo.tour import APPLICANT, STEPS, Disagreement, Step, reading, registered
-from guard.engine import bundle, shipped
+from guard.entry import Entry
 from guard.facade import Guard
-from guard.register.entry import Entry
-from guard.register.register import Register
-from guard.register.verify import Report
-from guard.release import load_bundles
 from guard_asgi import incoming
+from guard_engine import bundle, shipped
+from guard_engine.releases import load_bundles
+from guard_ledger.ledger import Ledger
+from guard_register.register import Register
+from guard_register.verify import Report
 
 ISSUE = (
     *("read-one", "not-my-case", "no-purpose", "read-all", "aggregate", "join", "withdraw"),

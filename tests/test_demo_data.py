@@ -9,13 +9,13 @@ from datetime import date, timedelta
 import pytest
 
 from guard import catalogue, wire
-from guard.check.contents import identity_number, mobile
+from guard.cli.checks.contents import identity_number, mobile
 from guard.config import Profile, Settings
-from guard.consent import Ledger
 from guard.demo import agency, bank, tables
 from guard.errors import Misuse
 from guard.masks import city
 from guard.model import Reason, Scope, Verdict
+from guard_ledger.ledger import Ledger
 
 DAY = date(2031, 3, 1)
 """Years after the data was made: nothing in it may have grown old."""

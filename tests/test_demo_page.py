@@ -25,9 +25,9 @@ from guard.demo.page import application, choices, desk, serve, serving
 from guard.demo.page.asked import LONGEST
 from guard.demo.page.fence import hosts
 from guard.demo.page.words import WORDS
+from guard.entry import Kind
 from guard.errors import Misuse
 from guard.facade import Guard
-from guard.register.entry import Kind
 
 HERE = "http://127.0.0.1:8000"
 OWN = {"origin": HERE, "sec-fetch-site": "same-origin"}

@@ -10,7 +10,7 @@ import pytest
 from fixtures_postgres import as_superuser
 
 from guard import Actor, Guard, Refused
-from guard.check import check
+from guard.cli.checks import check
 from guard.config import Settings
 from guard.demo import agency, bank, places, tables
 from guard.errors import Misuse

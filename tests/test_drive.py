@@ -9,21 +9,9 @@ from typing import Any
 import pytest
 
 from guard import drive, enforce, messages
+from guard.entry import Draft
 from guard.errors import Misuse, Refused
-from guard.model import (
-    ALWAYS,
-    Activity,
-    Actor,
-    ActorFacts,
-    Condition,
-    Decision,
-    Declared,
-    Facts,
-    Item,
-    Recipient,
-    Time,
-)
-from guard.register.entry import Draft
+from guard.model import ALWAYS, Activity, Actor, ActorFacts, Condition, Decision, Declared, Facts, Item, Recipient, Time
 
 SOURCE = "bank:retail.customer"
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from test_engine_hostile import ACTIVITY
 
+from guard.cache import Cache
+from guard.decider import PART, Decider
 from guard.engine import Entrypoint
-from guard.engine.bundle import Bundle
-from guard.engine.cache import Cache
-from guard.engine.decider import PART, Decider
-from guard.engine.embedded import Bounds, Embedded
 from guard.errors import Misuse, Refused
 from guard.model import ALWAYS, Activity, ActorFacts, Consent, Decision, GrantCondition, Notice, Scope, Time, Verdict
+from guard_engine.bundle import Bundle
+from guard_engine.embedded import Bounds, Embedded
 
 replace = msgspec.structs.replace
 
@@ -510,7 +510,7 @@ def test_what_is_known_is_known_by_the_activity_and_never_past_it() -> None:
 
 
 def test_what_the_cache_dropped_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guard.engine.decider.KEYS", 2)
+    monkeypatch.setattr("guard.decider.KEYS", 2)
     _, decider = scripted(cache=Cache(2, 2))
     activities = [at(minute) for minute in range(5)]
     for one in activities:

@@ -17,11 +17,11 @@ import pytest
 import wasmtime
 from fixtures_opa import Built
 
-from guard.engine import archive, bundle
-from guard.engine.bundle import Bundle
-from guard.engine.embedded import Bounds, Embedded
-from guard.engine.wasm import Instance
 from guard.errors import ConfigError, Misuse, Refused
+from guard_engine import archive, bundle
+from guard_engine.bundle import Bundle
+from guard_engine.embedded import Bounds, Embedded
+from guard_engine.wasm import Instance
 
 ASK = b'{"activities":[{"id":"0","purpose":"loan_underwriting","items":[]}]}'
 ANSWER = [{"id": "0", "allow": True, "rows": {}, "reads": {}}]
@@ -350,7 +350,7 @@ def test_a_trap_does_not_end_a_process_with_faulthandler(floor: Built, tmp_path:
     code = (
         "import sys, faulthandler\n"
         "from pathlib import Path\n"
-        "from guard.engine import bundle; from guard.engine.embedded import Embedded\n"
+        "from guard_engine import bundle; from guard_engine.embedded import Embedded\n"
         "from guard.errors import Refused\n"
         "engine = Embedded([bundle.read(Path(sys.argv[1]))])\n"
         "faulthandler.enable()\n"  # after the engine is loaded: its handler would come before wasmtime's
@@ -370,7 +370,7 @@ def test_forty_instances_fit_a_small_address_space(floor: Built, profile: Bundle
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n"
         "from pathlib import Path; from contextlib import ExitStack\n"
-        "from guard.engine import bundle; from guard.engine.embedded import Bounds, Embedded\n"
+        "from guard_engine import bundle; from guard_engine.embedded import Bounds, Embedded\n"
         "engine = Embedded([bundle.read(Path(name)) for name in sys.argv[1:]], Bounds(instances=40))\n"
         "with ExitStack() as stack:\n"
         "    print(len({id(stack.enter_context(engine._pools['floor'].borrowed())) for _ in range(40)}))\n"
@@ -511,7 +511,7 @@ if hasattr(os, "fork"):
             answers(engine)
 
     def test_a_child_compiles_policies_of_its_own(engine: Embedded, floor: Built, profile: Bundle) -> None:
-        from guard.engine import wasm
+        from guard_engine import wasm
 
         answers(engine)
 

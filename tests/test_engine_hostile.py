@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from fixtures_opa import FIXTURES, Built, Serve
 
-from guard.engine.bundle import Bundle
-from guard.engine.decider import Decider
-from guard.engine.embedded import Bounds, Embedded
-from guard.engine.server import Server
+from guard.decider import Decider
 from guard.errors import Refused
 from guard.model import Activity, ActorFacts, Declared, Item, Recipient, Time
+from guard_engine.bundle import Bundle
+from guard_engine.embedded import Bounds, Embedded
+from guard_engine.server import Server
 
 HOSTILE = FIXTURES / "hostile"
 

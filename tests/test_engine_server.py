@@ -27,10 +27,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fixtures_opa import Built, Serve
 
-from guard.engine import bundle, opa
-from guard.engine.bundle import Bundle
-from guard.engine.server import Server
 from guard.errors import ConfigError, Misuse, Refused, UnsafeWarning
+from guard_engine import bundle, opa
+from guard_engine.bundle import Bundle
+from guard_engine.server import Server
 
 ASK = b'{"activities":[{"id":"0","purpose":"loan_underwriting","items":[]}]}'
 ANSWER = [{"id": "0", "allow": True, "rows": {}, "reads": {}}]
@@ -483,7 +483,7 @@ def test_a_wrong_answer_is_a_refusal_with_its_cause(
 
 def test_opas_words_go_to_the_operators_log_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     words = json.dumps({"code": "internal_error", "message": "eval_conflict_error: secret"}).encode()
-    with caplog.at_level(logging.WARNING, "guard.engine.server"):
+    with caplog.at_level(logging.WARNING, "guard_engine.server"):
         found = said(body(words, 500), tmp_path)
     assert "HTTP 500, internal_error." in str(found)
     assert "eval_conflict_error: secret" in caplog.text

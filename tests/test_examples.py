@@ -14,7 +14,7 @@ from guard import catalogue, wire
 from guard.config import Profile, Settings
 from guard.demo import agency, bank, examples, tables
 from guard.model import Activity, Consent
-from guard.release import load
+from guard_engine.releases import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 EVERY = examples.every()

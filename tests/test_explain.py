@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from guard import counterfactual, release, wire
+from guard import counterfactual, wire
 from guard.config import Settings
 from guard.demo import examples
 from guard.explain import explain
@@ -16,11 +16,12 @@ from guard.messages import OWN
 from guard.model import Activity, Decision, Declared, Item, Reason, Recipient, Remedy, Treatment, any_of
 from guard.model import GrantCondition as Grant
 from guard.release import Release
+from guard_engine import releases
 
 
 @pytest.fixture(scope="module")
 def bank() -> Iterator[Release]:
-    loaded = release.load(Settings.load(examples.HOLDERS["bank"]))
+    loaded = releases.load(Settings.load(examples.HOLDERS["bank"]))
     yield loaded
     loaded.close()
 

@@ -20,10 +20,11 @@ from fuzzing import generator
 from fuzzing.generator import Generator
 
 from guard import merge, wire
-from guard.engine import Engine, Entrypoint, bundle, opa, shipped
-from guard.engine.embedded import Embedded
-from guard.engine.server import Server
+from guard.engine import Engine, Entrypoint
 from guard.model import Activity, Consent, Decision, Verdict, rules_of
+from guard_engine import bundle, opa, shipped
+from guard_engine.embedded import Embedded
+from guard_engine.server import Server
 
 pytestmark = pytest.mark.fuzz
 

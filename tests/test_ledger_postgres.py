@@ -15,9 +15,9 @@ from fixtures_postgres import ROLE, as_superuser
 from ledger_places import OnPostgres
 from test_consent import CHILD, ZONE, Clock, judge, live, record
 
-from guard.consent import Ledger
 from guard.errors import Misuse, Refused
-from guard.ledger_postgres import IDENTITY
+from guard_ledger.ledger import Ledger
+from guard_ledger.postgres import IDENTITY
 
 
 @pytest.fixture

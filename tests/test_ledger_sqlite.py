@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from test_consent import ZONE, Clock, judge, record
 
-from guard.consent import Ledger
 from guard.errors import Refused
-from guard.person_keys import PersonKeys
+from guard_ledger.ledger import Ledger
+from guard_ledger.person_keys import PersonKeys
 
 
 @pytest.fixture

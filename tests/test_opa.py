@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from fixtures_opa import FIXTURES, Built
 
-from guard.engine import bundle, opa
-from guard.engine.build import build
 from guard.errors import ConfigError
+from guard_engine import bundle, opa
+from guard_engine.build import build
 
 SCRIPT = "#!/bin/sh\necho 'Version: 9.9.9'\n"
 

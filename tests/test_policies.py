@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from fixtures_opa import FIXTURES, Built
 
-from guard.engine import bundle, opa, shipped
-from guard.engine.embedded import Embedded
 from guard.masks import MASKS
 from guard.model import RECIPIENTS, WITHIN
+from guard_engine import bundle, opa, shipped
+from guard_engine.embedded import Embedded
 
 FLOOR = shipped.sources("floor")
 MOUNTED = f"guard.floor:{FLOOR}"

@@ -25,9 +25,9 @@ from records_bank import (
     refused,
 )
 
+from guard.entry import Draft
 from guard.errors import Held, Misuse, Refused
 from guard.model import Actor, Recipient
-from guard.register.entry import Draft
 
 __all__ = ["banks"]
 

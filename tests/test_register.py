@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.clock import stamp
-from guard.consent import Ledger
 from guard.context import subject_key
+from guard.entry import Draft, Touched
 from guard.errors import Misuse, Refused
 from guard.model import (
     ALWAYS,
@@ -36,13 +36,13 @@ from guard.model import (
     SelfCondition,
     Treatment,
 )
-from guard.register.entry import Draft, Touched
-from guard.register.log import MAX_LINE
-from guard.register.persons import concerns
-from guard.register.reader import outcomes
-from guard.register.register import Register
-from guard.register.seal import KeyFile, unseal
 from guard.wire import canonical
+from guard_ledger.ledger import Ledger
+from guard_register.log import MAX_LINE
+from guard_register.persons import concerns
+from guard_register.reader import outcomes
+from guard_register.register import Register
+from guard_register.seal import KeyFile, unseal
 
 NOW = 1_795_420_830
 SOURCE = "bank:retail.customer"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.register.kept import kept, text
+from guard_register.kept import kept, text
 
 
 class Meta(type):

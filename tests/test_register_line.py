@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from test_register import DECISION, NOW, OFFICER, activity, draft
 
+from guard.entry import Draft, Entry, Tail
 from guard.errors import Refused
 from guard.model import Actor, Reason, Recipient
-from guard.register.entry import Draft, Entry, Tail
-from guard.register.line import Scribe
-from guard.register.persons import concerns
-from guard.register.seal import KeyFile, unseal
 from guard.wire import canonical
+from guard_register.line import Scribe
+from guard_register.persons import concerns
+from guard_register.seal import KeyFile, unseal
 
 SHARD = "00ff"
 KEYS = {one: secrets.token_bytes(32) for one in ("p-1", "p-2", "o-7")}

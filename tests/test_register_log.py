@@ -15,23 +15,23 @@ from pathlib import Path
 
 import pytest
 
+from guard.entry import Draft
 from guard.errors import Refused
 from guard.model import Actor, Recipient
-from guard.register import log as module
-from guard.register.entry import Draft
-from guard.register.reader import entries
-from guard.register.register import Register
-from guard.register.seal import KeyFile
-from guard.register.verify import verify
+from guard_register import log as module
+from guard_register.reader import entries
+from guard_register.register import Register
+from guard_register.seal import KeyFile
+from guard_register.verify import verify
 
 DRAFT = Draft(kind="denied", actor=Actor(id="o-7"), recipient=Recipient(kind="staff"))
 
 CHILD = """
 import os, sys, threading
 from guard.model import Actor, Recipient
-from guard.register.entry import Draft
-from guard.register.register import Register
-from guard.register.seal import KeyFile
+from guard.entry import Draft
+from guard_register.register import Register
+from guard_register.seal import KeyFile
 directory, key, threads, each = sys.argv[1:]
 register = Register(directory, holder="bank", keys=lambda of: {}, sealer=KeyFile(key))
 draft = Draft(kind="denied", actor=Actor(id="o-7"), recipient=Recipient(kind="staff"))

@@ -27,12 +27,12 @@ import pytest
 import guard_dbapi
 from guard import Actor, Guard, Refused, Settings
 from guard.demo import tour
-from guard.register import reader
-from guard.register.entry import Entry
-from guard.register.merkle import Tree
-from guard.register.persons import commitment, concerns
-from guard.register.seal import KeyFile, unseal
-from guard.register.verify import verify
+from guard.entry import Entry
+from guard_register import reader
+from guard_register.merkle import Tree
+from guard_register.persons import commitment, concerns
+from guard_register.seal import KeyFile, unseal
+from guard_register.verify import verify
 
 KILLS = int(os.environ.get("GUARD_KILLS", "200"))
 THREADS = 4

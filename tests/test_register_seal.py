@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.entry import Sealed
 from guard.errors import Refused
-from guard.register import seal
-from guard.register.entry import Sealed
-from guard.register.seal import KeyFile
+from guard_register import seal
+from guard_register.seal import KeyFile
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 import anyio
 import pytest
 
+from guard.entry import Draft
 from guard.errors import Misuse, Refused
 from guard.model import Actor
-from guard.register import log
-from guard.register.entry import Draft
-from guard.register.register import Register
-from guard.register.seal import KeyFile
+from guard_register import log
+from guard_register.register import Register
+from guard_register.seal import KeyFile
 
 Patch = pytest.MonkeyPatch
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from guard.entry import Draft, Kind
 from guard.errors import Refused
 from guard.model import Actor, Recipient
-from guard.register.entry import Draft, Kind
-from guard.register.reader import entries
-from guard.register.register import Register
-from guard.register.seal import KeyFile
-from guard.register.verify import verify
+from guard_register.reader import entries
+from guard_register.register import Register
+from guard_register.seal import KeyFile
+from guard_register.verify import verify
 
 KINDS: tuple[Kind, ...] = ("read", "intent", "denied", "done", "read", "intent", "held", "consent", "read")
 

@@ -12,10 +12,10 @@ import pytest
 from ledger_places import Place
 from test_consent import DAY, NOW, ZONE, Clock, judge, record
 
-from guard.consent import Ledger
 from guard.errors import Refused
 from guard.model import Consent, Scope, Verdict
-from guard.rejudge import BATCH, TURN
+from guard_ledger.ledger import Ledger
+from guard_ledger.rejudge import BATCH, TURN
 
 
 class Counting:
@@ -210,7 +210,7 @@ CHILD = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 from test_consent import judge, ZONE
-from guard.consent import Ledger
+from guard_ledger.ledger import Ledger
 asked = []
 def judging(consents):
     asked.extend(consents)

@@ -9,9 +9,9 @@ import pytest
 from ledger_places import Place
 from test_consent import DAY, NOW, ZONE, Clock, judge, live, record
 
-from guard.consent import Ledger
 from guard.errors import Refused
 from guard.model import Actor, Notice
+from guard_ledger.ledger import Ledger
 
 FRESH = "sha256:" + "f" * 64
 LATER = NOW + 100 * DAY

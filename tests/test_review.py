@@ -24,8 +24,8 @@ from guard.cli.app import run
 from guard.demo import tour
 from guard.effects import Claim, Request
 from guard.model import ALWAYS, Decision, Item
-from guard.release import load
 from guard.transaction import Transaction
+from guard_engine.releases import load
 
 PURPOSE = "loan_underwriting"
 ROLE = "data_protection_officer"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from guard.entry import Draft
 from guard.errors import Misuse
 from guard.model import Actor
-from guard.register.entry import Draft
 from guard.transaction import Transaction
 
 

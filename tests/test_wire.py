@@ -12,16 +12,7 @@ from hypothesis import strategies as st
 
 from guard import wire
 from guard.errors import Refused
-from guard.model import (
-    ALWAYS,
-    Activity,
-    FactCondition,
-    GrantCondition,
-    RelationCondition,
-    Treatment,
-    all_of,
-    any_of,
-)
+from guard.model import ALWAYS, Activity, FactCondition, GrantCondition, RelationCondition, Treatment, all_of, any_of
 
 ACTIVITY: dict[str, Any] = {
     "id": "0",

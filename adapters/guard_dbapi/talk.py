@@ -17,7 +17,7 @@ import guard_sql
 from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
-from guard.ledger_postgres import IDENTITY
+from guard_ledger.postgres import IDENTITY
 from guard_sql import witness_postgres
 
 PINNED: Final[Mapping[str, str]] = MappingProxyType(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from guard.catalogue import Catalogue
 from guard.config import Settings
 from guard.errors import Misuse
-from guard.ledger_store import Store
 from guard.model import Condition, Facts
 from guard_sql import paramstyle
 from guard_sql.holds import Question, question
 from guard_sql.site import Site
+
+
+class Asks(Protocol):
+    """The connections of the ledger."""
+
+    def ask(self, sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """The rows of one text that reads; Refused where the database does not answer."""
+        ...
 
 
 class LedgerAnswers:
@@ -20,7 +28,7 @@ class LedgerAnswers:
     Refused GUARD-LEDGER where the database does not answer.
     """
 
-    def __init__(self, site: Site, store: Store, *, most: int) -> None:
+    def __init__(self, site: Site, store: Asks, *, most: int) -> None:
         self._site: Final = site
         self._store: Final = store
         self._most: Final = most
@@ -56,7 +64,7 @@ class LedgerAnswers:
         return made
 
 
-def of_ledger(settings: Settings, catalogue: Catalogue, store: Store) -> LedgerAnswers:
+def of_ledger(settings: Settings, catalogue: Catalogue, store: Asks) -> LedgerAnswers:
     """The answers of the ledger's database, which is the one that the settings name."""
     database = settings.database
     site = Site(catalogue=catalogue, holder=settings.holder, schemas=database.schemas, dialect=database.dialect)

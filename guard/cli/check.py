@@ -8,8 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from guard import check as checks
-from guard.cli import show
+from guard.cli import checks, show
 from guard.demo import agency, bank
 from guard.errors import Misuse
 from guard.facade import Guard

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from guard import counterfactual, release, wire
+from guard import counterfactual, wire
 from guard.cli import show
 from guard.cli.engine import OpaToken, OpaUrl, UnsafeOpen, settings_for
 from guard.demo import examples
@@ -17,6 +17,7 @@ from guard.explain import Explanation, Lang, explain
 from guard.messages import not_entitled
 from guard.model import Activity, Consent, Decision
 from guard.release import Release
+from guard_engine import releases
 
 DENIED = 3
 
@@ -41,7 +42,7 @@ def decide(
     document, default = _document(file, example)
     raw = _parsed(document, str(file or example))
     settings = settings_for(config or default, opa, opa_token, unsafe_open_server=unsafe_open_server)
-    loaded = release.load(settings)
+    loaded = releases.load(settings)
     try:
         if "granted_at" in raw:
             return _consent(wire.consent(document), loaded, language, json=json)

@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 
-from guard import release
 from guard.cli import show
 from guard.config import Settings
-from guard.engine import bundle
-from guard.engine import opa as real
+from guard_engine import bundle, releases
+from guard_engine import opa as real
 
 app = typer.Typer(help="The real OPA: install it, or serve policies with it.", no_args_is_help=True)
 
@@ -37,7 +36,7 @@ def run(
     json: show.Json = False,
 ) -> int:
     """Runs an OPA server on loopback with the policies of a guard.yaml, closed without its token, until Ctrl-C."""
-    bundles = {f"{one.layer}.tar.gz": bundle.rego_form(one) for one in release.load_bundles(Settings.load(config))}
+    bundles = {f"{one.layer}.tar.gz": bundle.rego_form(one) for one in releases.load_bundles(Settings.load(config))}
     with (
         tempfile.TemporaryDirectory(prefix="guard-opa-") as folder,
         real.serve(real.need(), bundles, Path(folder)) as running,
@@ -66,7 +65,7 @@ def bundles(
     """Writes what an OPA server of this guard.yaml loads: one rego bundle a layer, and the profile."""
     settings = Settings.load(config)
     to.mkdir(parents=True, exist_ok=True)
-    for one in release.load_bundles(settings):
+    for one in releases.load_bundles(settings):
         path = to / f"{one.layer}.tar.gz"
         path.write_bytes(bundle.rego_form(one))
         if json:

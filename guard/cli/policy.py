@@ -9,9 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from guard.cli import show
-from guard.engine import opa as real
-from guard.engine.build import build as build_layer
 from guard.errors import ConfigError, Problem
+from guard_engine import opa as real
+from guard_engine.build import build as build_layer
 
 app = typer.Typer(help="For authors of policies: needs a real opa (guard opa install).", no_args_is_help=True)
 

@@ -14,7 +14,7 @@ from guard.cli import show
 from guard.errors import Misuse
 from guard.facade import Guard
 from guard.model import Actor
-from guard.review import Waiting
+from guard_ledger.review import Waiting
 
 app = typer.Typer(help="Operations that wait for another person's approval.", no_args_is_help=True)
 

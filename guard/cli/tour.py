@@ -13,8 +13,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from guard.check.contents import identity_number
 from guard.cli import show
+from guard.cli.checks.contents import identity_number
 from guard.demo.abridged import abridged
 from guard.demo.tour import Step
 

@@ -21,8 +21,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from guard.demo.schema import Holder, Row, made
 from guard.errors import Misuse
-from guard.ledger_postgres import BACKEND, SCHEMA
-from guard.ledger_tables import consent, meta, metadata, withdrawal
+from guard_ledger.postgres import BACKEND, SCHEMA
+from guard_ledger.tables import consent, meta, metadata, withdrawal
 
 _MARK: Final = "The example {} of guard demo: emptied and filled again when that is run on this database."
 

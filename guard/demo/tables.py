@@ -23,11 +23,11 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
 from guard import clock
-from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo.schema import Holder, Row, made
 from guard.errors import Misuse
 from guard.model import Consent, Notice
+from guard_ledger.ledger import Ledger
 
 ZONE: Final = "Asia/Shanghai"
 DOCUMENTS: Final = ("guard.yaml", "catalogue.yaml", "profile.yaml")

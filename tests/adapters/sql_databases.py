@@ -20,9 +20,9 @@ import sqlalchemy.dialects.sqlite
 from sql_world import CATALOGUE, Data, Record
 
 import guard_sql
-from guard import ledger_tables
 from guard.catalogue import Source
 from guard.model import Condition, Facts
+from guard_ledger import tables as ledger_tables
 from guard_sql import paramstyle, parts
 from guard_sql.conditions import Rows, value
 from guard_sql.world import Table

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy
 
 import guard_sql
-from guard import catalogue, ledger_tables, masks
+from guard import catalogue, masks
 from guard.model import (
     ALWAYS,
     NEVER,
@@ -33,6 +33,7 @@ from guard.model import (
     any_of,
 )
 from guard.periods import Period
+from guard_ledger import tables as ledger_tables
 
 CUSTOMER, LOAN, CASE = "bank:retail.customer", "bank:retail.loan", "bank:retail.loan_case"
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 import guard_dbapi
 from guard import Actor, Declared, Guard, Misuse, Recipient, Refused, Settings
 from guard.demo import tour
-from guard.register.seal import KeyFile, unseal
+from guard_register.seal import KeyFile, unseal
 
 LIN = Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3")
 PURPOSE = "loan_underwriting"

@@ -18,9 +18,9 @@ import psycopg
 import pytest
 
 from guard.errors import Misuse, Refused
-from guard.ledger_postgres import IDENTITY
 from guard_dbapi import postgres, postgres_async, sqlite, talk
 from guard_dbapi.driver import Driver, Session, driver
+from guard_ledger.postgres import IDENTITY
 from guard_sql import witness_postgres
 from guard_sql.witness import Witness, writing
 

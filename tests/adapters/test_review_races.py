@@ -15,7 +15,7 @@ from dbapi_bank import LIN, PURPOSE, Bank
 from guard import Actor, Guard
 from guard.effects import Claim, Request
 from guard.errors import Held, Refused
-from guard.review import Waiting
+from guard_ledger.review import Waiting
 
 ROUNDS = 8
 BY = "data_protection_officer"

@@ -18,12 +18,7 @@ from sql_world import (
 
 import guard_sql
 from guard.errors import Refused
-from guard.model import (
-    ALWAYS,
-    NEVER,
-    Decision,
-    FactCondition,
-)
+from guard.model import ALWAYS, NEVER, Decision, FactCondition
 from guard_sql import cache as cache_module
 
 

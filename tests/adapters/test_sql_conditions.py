@@ -10,15 +10,7 @@ from sql_world import CASE, CUSTOMER, FACTS, LOAN, OP01, SITE, Data, decision, f
 
 import guard_sql
 from guard.errors import Misuse, Refused
-from guard.model import (
-    ALWAYS,
-    NEVER,
-    FactCondition,
-    GrantCondition,
-    RelationCondition,
-    SelfCondition,
-    any_of,
-)
+from guard.model import ALWAYS, NEVER, FactCondition, GrantCondition, RelationCondition, SelfCondition, any_of
 
 
 def test_a_relation_without_a_table_in_this_database_is_refused() -> None:

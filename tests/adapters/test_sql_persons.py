@@ -17,9 +17,7 @@ from sql_world import (
 )
 
 from guard.errors import Misuse
-from guard.model import (
-    ALWAYS,
-)
+from guard.model import ALWAYS
 
 
 def test_each_row_names_its_persons_also_where_their_column_is_not_shown() -> None:

@@ -18,11 +18,7 @@ from sql_world import (
 import guard_sql
 from guard import catalogue
 from guard.errors import Misuse, Refused
-from guard.model import (
-    ALWAYS,
-    Decision,
-    Reason,
-)
+from guard.model import ALWAYS, Decision, Reason
 from guard.wire import check_activity, ordered
 
 

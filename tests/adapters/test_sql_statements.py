@@ -16,13 +16,7 @@ from sql_world import CUSTOMER, LOAN, SITE, masked, shown
 
 import guard_sql
 from guard.errors import Refused
-from guard.model import (
-    Decision,
-    FactCondition,
-    GrantCondition,
-    RelationCondition,
-    all_of,
-)
+from guard.model import Decision, FactCondition, GrantCondition, RelationCondition, all_of
 
 FOLDER = Path(__file__).parents[1] / "sql"
 

@@ -15,13 +15,7 @@ from sql_world import (
 )
 
 from guard.errors import Refused
-from guard.model import (
-    ALWAYS,
-    Decision,
-    GrantCondition,
-    Reason,
-    Remedy,
-)
+from guard.model import ALWAYS, Decision, GrantCondition, Reason, Remedy
 
 
 def test_a_dropped_field_leaves_a_star_and_is_a_typed_null_by_name() -> None:

@@ -19,10 +19,11 @@ import sqlalchemy
 import sqlalchemy.dialects.postgresql
 
 import guard_sql
-from guard import catalogue, ledger_tables
+from guard import catalogue
 from guard.errors import Refused
 from guard.model import ALWAYS, NEVER, Decision, Facts, GrantCondition, Treatment
 from guard_dbapi.talk import PINNED, native
+from guard_ledger import tables as ledger_tables
 from guard_sql import witness_postgres
 
 Kind = Literal["sqlite", "postgres"]

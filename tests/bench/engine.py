@@ -27,12 +27,12 @@ import msgspec
 from opa_client.opa import OpaClient  # type: ignore[import-untyped]  # it has no types
 
 from guard import wire
-from guard.engine import bundle, opa, shipped
-from guard.engine.bundle import Bundle
-from guard.engine.decider import Decider
-from guard.engine.embedded import Embedded
-from guard.engine.server import Server
+from guard.decider import Decider
 from guard.model import Activity, Item
+from guard_engine import bundle, opa, shipped
+from guard_engine.bundle import Bundle
+from guard_engine.embedded import Embedded
+from guard_engine.server import Server
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/bank/activities/officer-reads-application.json"

@@ -25,13 +25,13 @@ from pathlib import Path
 from unittest import mock
 
 from guard.clock import stamp
-from guard.consent import Ledger
+from guard.entry import Draft
 from guard.model import ALWAYS, Activity, Actor, Decision, Declared, Item, Recipient, RelationCondition, Treatment
-from guard.register import log
-from guard.register.entry import Draft
-from guard.register.log import Log
-from guard.register.register import Register
-from guard.register.seal import KeyFile
+from guard_ledger.ledger import Ledger
+from guard_register import log
+from guard_register.log import Log
+from guard_register.register import Register
+from guard_register.seal import KeyFile
 
 SOURCE = "bank:retail.customer"
 FIELDS = ("full_name", "id_number", "mobile", "monthly_income", "home_address", "employer")

@@ -38,7 +38,7 @@ import psycopg
 import guard_dbapi
 import guard_sql
 from guard import Actor, Guard, Settings
-from guard.engine.decider import Decider
+from guard.decider import Decider
 from guard_dbapi import talk
 from guard_dbapi.driver import site_of
 from guard_sql import witness_postgres

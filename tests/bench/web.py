@@ -47,8 +47,8 @@ from starlette.routing import Route
 
 from guard import Actor, Guard
 from guard.demo import bank
-from guard.engine import opa
 from guard_asgi import GuardMiddleware
+from guard_engine import opa
 
 CATALOGUE = """
 version: "1"

@@ -18,7 +18,7 @@ from fixtures_postgres import ROLE, _url, as_superuser
 from guard import Guard, Settings, clock
 from guard.config import Profile
 from guard.demo import bank as example
-from guard.engine import bundle, opa, shipped
+from guard_engine import bundle, opa, shipped
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "adapters"))
 

@@ -17,12 +17,12 @@ from conftest import NEAR, Scene
 from dbapi_bank import LIN, PURPOSE, Bank
 
 from guard import Actor, Held, Refused
-from guard.register import reader
-from guard.register.entry import Entry
-from guard.register.merkle import Tree
-from guard.register.persons import commitment, concerns
-from guard.register.seal import KeyFile, unseal
-from guard.register.verify import verify
+from guard.entry import Entry
+from guard_register import reader
+from guard_register.merkle import Tree
+from guard_register.persons import commitment, concerns
+from guard_register.seal import KeyFile, unseal
+from guard_register.verify import verify
 
 ROLE = "data_protection_officer"
 DPO = Actor(id="dpo-he", roles=(ROLE,))

@@ -13,7 +13,7 @@ from sqlalchemy import orm
 
 import guard_sqlalchemy
 from guard import Actor, Refused
-from guard.ledger_tables import grant
+from guard_ledger.tables import grant
 
 SCORE = Actor(id="svc-score", kind="service", roles=("loan_officer",), unit="risk")
 """Whose act needs no case, so that several persons are met."""

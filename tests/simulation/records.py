@@ -12,10 +12,10 @@ import msgspec
 
 from guard import catalogue, enforce
 from guard.effects import HoldsEach
+from guard.entry import Draft
 from guard.errors import Held, Refused
 from guard.model import ALWAYS, Decision, Treatment
 from guard.records import DictRecords, Plan
-from guard.register.entry import Draft
 from simulation.world import (
     DECISIONS,
     HOLDER,

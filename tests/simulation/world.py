@@ -16,6 +16,7 @@ import msgspec
 
 from guard import enforce, messages
 from guard.collecting import collecting
+from guard.entry import Draft
 from guard.errors import Held, Refused
 from guard.model import (
     ALWAYS,
@@ -34,7 +35,6 @@ from guard.model import (
     Time,
 )
 from guard.reading import reading
-from guard.register.entry import Draft
 from guard.releasing import releasing
 from guard.writing import writing
 

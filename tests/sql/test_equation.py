@@ -28,7 +28,6 @@ from msgspec.structs import replace
 from sqlalchemy.dialects import postgresql, sqlite
 
 import guard_sql
-from guard import ledger_tables
 from guard.errors import Refused
 from guard.model import (
     ALWAYS,
@@ -44,6 +43,7 @@ from guard.model import (
     all_of,
     any_of,
 )
+from guard_ledger import tables as ledger_tables
 
 EXAMPLES = int(os.environ.get("GUARD_EXAMPLES", "300"))
 QUERIES = 10

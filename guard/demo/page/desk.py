@@ -23,13 +23,13 @@ from guard.demo.page.answer import Answer, Ended, apart, cells, rules
 from guard.demo.page.asked import Asked
 from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, ROUTES, STATEMENTS, Statement, Who
 from guard.demo.page.words import WORDS
+from guard.entry import Entry, name_of
 from guard.errors import GuardError, Held, Misuse, Refused
 from guard.explain import Explanation, explain
 from guard.facade import Guard
 from guard.model import Activity, Consent, Operation, Outcome, Recipient
-from guard.register import reader
-from guard.register.entry import Entry, name_of
 from guard_dbapi import GuardedConnection, GuardedCursor
+from guard_register import reader
 
 SECONDS: Final = 5.0
 """How long one statement may run."""

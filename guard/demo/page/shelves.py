@@ -11,12 +11,12 @@ import msgspec
 
 from guard.demo.page.choices import NOBODY, OWN, PERSONS, WITHDRAWN
 from guard.demo.page.words import WORDS
+from guard.entry import Entry, name_of
 from guard.errors import Refused
 from guard.explain import Lang
 from guard.facade import Guard
-from guard.register.entry import Entry, name_of
-from guard.register.verify import Report
-from guard.review import Waiting
+from guard_ledger.review import Waiting
+from guard_register.verify import Report
 
 LAST: Final = 10
 """How many entries are shown."""

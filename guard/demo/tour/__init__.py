@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from guard.config import Settings
-from guard.consent import Ledger
 from guard.consent_record import ConsentRecord
 from guard.demo import agency, bank
 from guard.demo.people import APPLICANT
@@ -15,6 +14,7 @@ from guard.demo.tour import collecting, consenting, exporting, reading, register
 from guard.demo.tour.holder import Holder, Played
 from guard.demo.tour.step import Detail, Disagreement, Ended, Statements, Step
 from guard.facade import Guard
+from guard_ledger.ledger import Ledger
 
 __all__ = [
     "APPLICANT",

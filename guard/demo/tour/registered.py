@@ -11,7 +11,7 @@ from typing import Final
 
 from guard.demo.tour.holder import Holder, Played
 from guard.demo.tour.step import Detail, Disagreement, Step
-from guard.register.verify import Report, verify
+from guard_register.verify import Report, verify
 
 _ROWS: Final = re.compile(rb'"rows":(\d+)')
 _TIME: Final = re.compile(rb'"time":(\d+)')

@@ -20,9 +20,10 @@ from fixtures_postgres import ROLE, _url
 from sqlalchemy.dialects import postgresql
 
 import guard_sql
-from guard import catalogue, ledger_tables, masks
+from guard import catalogue, masks
 from guard.errors import Refused
 from guard.model import ALWAYS, NEVER, Decision, Facts, GrantCondition, Treatment
+from guard_ledger import tables as ledger_tables
 
 QUERIES = {
     int(number): text.strip()

@@ -1,0 +1,270 @@
+"""Review: what one person attempted waits until another has approved it, and an approval serves once.
+
+A held operation is a row of `guard_review` in the ledger's database; nothing of it runs or is kept in memory. What
+the approver has to see is sealed with the register's key. An approval is bound to the digest of the attempt and to
+the number of persons; the requester runs the operation again, it is decided again, and one UPDATE uses the approval
+up: of two that race, one finds it gone. Every approval, rejection and attempt at one is in the register first.
+"""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection, Select, insert, select, update
+
+from guard import clock
+from guard.context import STAFF
+from guard.effects import Claim, Request
+from guard.entry import Draft, Kind, Sealed
+from guard.errors import Held, Misuse, Refused
+from guard.messages import Messages
+from guard.model import Actor, Reason
+from guard.wire import canonical
+from guard_ledger.store import Store
+from guard_ledger.tables import review as table
+from guard_register import seal
+
+Status: TypeAlias = Literal["held", "approved", "consumed", "rejected"]
+
+SHARD: Final = "review"
+"""What a sealed request is bound to in the place of a shard, so that it opens as no entry of the register."""
+
+_LONGEST: Final = 1024 * 1024
+"""The longest request in bytes: an approver sees all of it, so what is longer is refused."""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as the table keeps it. `by` are the roles that approve, `approved` who did for each of them so far.
+
+    `persons` is how many were met, the most that an approval reaches. Times are UTC seconds.
+    """
+
+    review_id: str
+    status: Status
+    requester: str
+    purpose: str
+    by: tuple[str, ...]
+    approved: Mapping[str, str]
+    persons: int
+    held_at: int
+    settled_at: int | None
+
+
+class Reviews:
+    """The requests of one ledger's database. Safe for threads and processes.
+
+    `store` reaches the database, `sealer` the register's key, `append` the register.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sealer: Callable[[], seal.Sealer],
+        append: Callable[[Draft], int],
+        messages: Messages,
+        now: clock.Clock = clock.system,
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._append = append
+        self._messages = messages
+        self._now = now
+
+    # --- What approvers do ---
+
+    def list(self, status: Status | None = "held") -> tuple[Waiting, ...]:
+        """The requests of this status, by default those that wait; None for all. The oldest first."""
+        asked = select(table).order_by(table.c.held_at, table.c.review_id)
+        if status is not None:
+            asked = asked.where(table.c.status == status)
+        return self._store.run(lambda connection: tuple(_waiting(row) for row in connection.execute(asked)))
+
+    def get(self, review_id: str) -> Waiting:
+        """One request; Refused GUARD-REVIEW where there is none."""
+        return _waiting(self._row(review_id))
+
+    def show(self, review_id: str, actor: Actor) -> Mapping[str, Any]:
+        """What was attempted, with its values, for one who may approve it: statement, sql, parameters, subject …
+
+        That it was looked at is registered too.
+        """
+        row = self._row(review_id)
+        self._may_decide(row, actor)
+        self._register("read", actor, review_id)
+        sealed = msgspec.json.decode(row.sealed, type=Sealed)
+        opened: dict[str, Any] = msgspec.json.decode(self._sealer().open(sealed, SHARD, review_id))
+        return opened
+
+    def approve(self, review_id: str, actor: Actor) -> Waiting:
+        """Approves in each role of the request that this person has; approved is it once every role has.
+
+        Refused GUARD-APPROVER for the requester, for who has none of the roles and for what is no person;
+        GUARD-REVIEW where it does not wait any more.
+        """
+        roles = self._may_decide(self._row(review_id), actor)
+        self._register("approved", actor, review_id)
+
+        def approving(connection: Connection) -> Waiting:
+            row = _still_held(connection, review_id)
+            before = _waiting(row)
+            approved = {**before.approved, **dict.fromkeys(roles, actor.id)}
+            complete = set(before.by) <= set(approved)
+            changes: dict[str, Any] = {"approver": _text(approved)}
+            if complete:
+                changes |= {"status": "approved", "settled_at": int(self._now())}
+            _move(connection, row, changes)
+            return _waiting(connection.execute(_one(review_id)).one())
+
+        return self._store.write(approving)
+
+    def reject(self, review_id: str, actor: Actor) -> Waiting:
+        """Rejects it for good; as for `approve`."""
+        roles = self._may_decide(self._row(review_id), actor)
+        self._register("rejected", actor, review_id)
+
+        def rejecting(connection: Connection) -> Waiting:
+            row = _still_held(connection, review_id)
+            by = {**_waiting(row).approved, **dict.fromkeys(roles, actor.id)}
+            _move(connection, row, {"status": "rejected", "approver": _text(by), "settled_at": int(self._now())})
+            return _waiting(connection.execute(_one(review_id)).one())
+
+        return self._store.write(rejecting)
+
+    # --- What roads ask ---
+
+    def hold(self, request: Request) -> str:
+        """Keeps a request; gives its id."""
+        review_id = secrets.token_hex(8)
+        sealed = self._sealed(request.sealed, review_id)
+        row = {
+            "review_id": review_id,
+            "digest": request.digest,
+            "sealed": _text(sealed),
+            "requester": request.requester.id,
+            "purpose": request.purpose,
+            "by_role": _text(request.by),
+            "cap": request.cap,
+            "status": "held",
+            "approver": None,
+            "held_at": int(self._now()),
+            "settled_at": None,
+        }
+        self._store.write(lambda connection: connection.execute(insert(table), [row]))
+        return review_id
+
+    def claim(self, asked: Claim) -> int | None:
+        """Uses up an approval; see `guard.effects.Claim`."""
+
+        def claiming(connection: Connection) -> int | None:
+            row = _found(connection, asked.review_id)
+            if row.requester != asked.requester:
+                raise Refused.own("GUARD-REVIEW", "Somebody else asked for it.")
+            if row.digest != asked.digest:
+                return None
+            if row.status == "held":
+                raise Held((Reason(rule="GUARD-HELD"),), review_id=row.review_id)
+            if row.status != "approved":
+                raise Refused.own(
+                    "GUARD-REVIEW", "It was rejected." if row.status == "rejected" else "It was used before."
+                )
+            if row.cap < asked.persons:
+                return None
+            _move(connection, row, {"status": "consumed", "settled_at": int(self._now())})
+            cap: int = row.cap
+            return cap
+
+        return self._store.write(claiming)
+
+    # --- Parts ---
+
+    def _row(self, review_id: str) -> Any:
+        return self._store.run(lambda connection: _found(connection, review_id))
+
+    def _may_decide(self, row: Any, actor: Actor) -> tuple[str, ...]:
+        """The roles in which this person decides on it; a refusal is registered and raised where there is none."""
+        if not isinstance(actor, Actor):
+            raise Misuse("Who approves is a guard.Actor; make one from what your authentication knows of the user.")
+        roles = tuple(role for role in _waiting(row).by if role in actor.roles)
+        own = _spelt(actor.id) == _spelt(row.requester)
+        if roles and actor.kind == "person" and not own:
+            return roles
+        problem = "Nobody approves what they asked for themselves."
+        if not own:
+            problem = f"A person with the role {' or '.join(_waiting(row).by)} decides on it."
+        refusal = Refused((Reason(rule="GUARD-APPROVER"),), detail=problem, catalog=self._messages)
+        refusal.entry = self._register("denied", actor, row.review_id, refusal.reasons)
+        raise refusal
+
+    def _register(self, kind: Kind, actor: Actor, review_id: str, reasons: tuple[Reason, ...] = ()) -> int:
+        """Before anything changes; that it happened may then be said of more than did, never of less."""
+        return self._append(Draft(kind=kind, actor=actor, recipient=STAFF, reasons=reasons, review=review_id))
+
+    def _sealed(self, value: object, review_id: str) -> Sealed:
+        problem = "It is too long to be held for review."
+        try:
+            if len(canonical(value)) <= _LONGEST:
+                return seal.seal(self._sealer(), value, SHARD, review_id)
+        except (TypeError, ValueError, OverflowError):
+            problem = "A parameter has a type that cannot be held for review."
+        raise Refused.own("GUARD-REVIEW", problem)
+
+
+def _spelt(actor: str) -> str:
+    """An id without what sign-ins tend to overlook: one account may well be `officer-lin`, `Officer-Lin` and more.
+
+    That two persons whose ids differ in nothing else cannot approve for each other is the safe side.
+    """
+    plain = unicodedata.normalize("NFKC", actor).casefold()
+    return "".join(one for one in plain if not one.isspace() and unicodedata.category(one)[0] != "C")
+
+
+def _one(review_id: str) -> Select[Any]:
+    return select(table).where(table.c.review_id == review_id)
+
+
+def _found(connection: Connection, review_id: str) -> Any:
+    row = connection.execute(_one(review_id)).one_or_none() if type(review_id) is str else None
+    if row is None:
+        raise Refused.own("GUARD-REVIEW", "There is no such review.")
+    return row
+
+
+def _still_held(connection: Connection, review_id: str) -> Any:
+    row = _found(connection, review_id)
+    if row.status != "held":
+        raise Refused.own("GUARD-REVIEW", f"It is {row.status} already.")
+    return row
+
+
+def _move(connection: Connection, row: Any, changes: Mapping[str, Any]) -> None:
+    """Changes a row that is still as it was read; of two that race, the second is refused."""
+    same = (
+        table.c.review_id == row.review_id,
+        table.c.status == row.status,
+        table.c.approver.is_not_distinct_from(row.approver),
+    )
+    if connection.execute(update(table).where(*same).values(**changes)).rowcount != 1:
+        raise Refused.own("GUARD-REVIEW", "Somebody was faster.")
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(
+        review_id=row.review_id,
+        status=row.status,
+        requester=row.requester,
+        purpose=row.purpose,
+        by=msgspec.json.decode(row.by_role, type=tuple[str, ...]),
+        approved=msgspec.json.decode(row.approver, type=dict[str, str]) if row.approver else {},
+        persons=row.cap,
+        held_at=row.held_at,
+        settled_at=row.settled_at,
+    )
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
