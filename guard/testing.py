@@ -125,7 +125,7 @@ def _rules(draft: Draft) -> set[str]:
 class UnsafeGuard(Guard):
     """A guard whose policies are a function of the test."""
 
-    _registers: ClassVar[type[Register]] = AssertingRegister
+    _registers: ClassVar[type[Register] | None] = AssertingRegister
 
     @property
     def registered(self) -> AssertingRegister:

@@ -232,7 +232,7 @@ def test_a_key_that_is_none_refuses_all_and_is_registered(banks: Open) -> None:
 
 def test_nobody_is_looked_up_for_what_policy_denies(banks: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = banks(lambda _: {"allow": False, "reasons": [{"rule": "PI-02"}]})
-    monkeypatch.setattr(type(bank.guard._answers), "holds_each", None)
+    monkeypatch.setattr(type(bank.guard._answers()), "holds_each", None)
     with bank.acting() as act:
         assert refused(bank.release, act, application(1)).rules == ("PI-02",)
     assert bank.kinds == ["denied"]
