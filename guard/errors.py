@@ -9,7 +9,7 @@
         └── Held          it waits for another person's approval (HTTP 202)
 
 A `Refused` is a decision, not a failure: it carries the rules that spoke and what would be allowed. The
-guard's own refusals have rule ids too (`GUARD-…`, all in `guard.messages`).
+guard's own refusals have rule ids too (`GUARD-…`, all in `messages.json`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Refused(GuardError):
 
     @classmethod
     def own(cls, rule: str, detail: str | None = None) -> Refused:
-        """A refusal by the guard itself, by its rule id in `guard.messages`."""
+        """A refusal by the guard itself, by its rule id in `messages.json`."""
         return cls((Reason(rule=rule),), detail=detail)
 
     @property

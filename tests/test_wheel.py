@@ -42,6 +42,7 @@ def test_policies_data_and_types_are_in_the_wheel(wheel: Path) -> None:
     assert {".manifest", "policy.wasm", "guard/floor/floor.rego"} <= inside
     assert {
         "guard/py.typed",
+        "guard/messages.json",
         "guard_sql/py.typed",
         "guard_dbapi/py.typed",
         "guard/policies/floor/data.json",
