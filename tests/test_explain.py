@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from guard import counterfactual, wire
+from guard import wire
 from guard.config import Settings
 from guard.demo import examples
-from guard.explain import explain
 from guard.merge import merge
 from guard.messages import OWN
 from guard.model import Activity, Decision, Declared, Item, Reason, Recipient, Remedy, Treatment, any_of
 from guard.model import GrantCondition as Grant
 from guard.release import Release
 from guard_engine import releases
+from guard_explain import change, explain
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def reading() -> Activity:
 def smallest(bank: Release, activity: Activity) -> tuple[str, ...] | None:
     (denial,) = bank.decider.decide([activity])
     assert not denial.allow
-    edits = counterfactual.smallest(activity, denial, bank.decider.decide)
+    edits = change.smallest(activity, denial, bank.decider.decide)
     if edits is None:
         return None
     changed = activity
@@ -76,7 +76,7 @@ def test_two_edits_where_the_second_rule_speaks_only_after_the_first(bank: Relea
 def test_no_change_is_offered_where_none_helps(reading: Activity) -> None:
     reasons = (Reason(rule="PI-02", remedy=Remedy(purposes=("a", "b"), unit=True)), Reason(rule="OP-06"))
     denial = Decision(id="0", allow=False, reasons=reasons)
-    assert counterfactual.smallest(reading, denial, lambda tried: [denial for _ in tried]) is None
+    assert change.smallest(reading, denial, lambda tried: [denial for _ in tried]) is None
 
 
 def test_leaving_a_field_out_leaves_something() -> None:
@@ -88,7 +88,7 @@ def test_leaving_a_field_out_leaves_something() -> None:
     denial = Decision(
         id="0", allow=False, reasons=(Reason(rule="CR-02", field=("s:a.b", "religion"), remedy=Remedy(omit=True)),)
     )
-    assert counterfactual.smallest(activity, denial, lambda tried: [denial for _ in tried]) is None
+    assert change.smallest(activity, denial, lambda tried: [denial for _ in tried]) is None
 
 
 def test_a_provider_without_a_named_recipient(bank: Release, reading: Activity) -> None:

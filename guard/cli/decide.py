@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from guard import counterfactual, wire
+from guard import wire
 from guard.cli import show
 from guard.cli.engine import OpaToken, OpaUrl, UnsafeOpen, settings_for
 from guard.demo import examples
 from guard.errors import Misuse
-from guard.explain import Explanation, Lang, explain
 from guard.messages import not_entitled
 from guard.model import Activity, Consent, Decision
 from guard.release import Release
 from guard_engine import releases
+from guard_explain import Explanation, Lang, explain, smallest
 
 DENIED = 3
 
@@ -81,7 +81,7 @@ def _parsed(document: bytes, name: str) -> dict[str, Any]:
 
 def _activity(activity: Activity, loaded: Release, lang: Lang, *, words: bool, json: bool) -> int:
     (decision,) = loaded.decider.decide([activity])
-    remedy = None if decision.allow else counterfactual.smallest(activity, decision, loaded.decider.decide)
+    remedy = None if decision.allow else smallest(activity, decision, loaded.decider.decide)
     explanation = explain(activity, decision, loaded.messages, remedy=remedy, lang=lang)
     if json:
         show.json_line({"decision": decision_document(decision), **({"explanation": explanation} if words else {})})

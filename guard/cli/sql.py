@@ -14,10 +14,10 @@ from guard import clock, context
 from guard.cli import show
 from guard.cli.decide import decision_document
 from guard.errors import Misuse
-from guard.explain import explain
 from guard.facade import Guard
 from guard.model import Activity, Actor, Operation, Outcome
 from guard_dbapi import GuardedCursor
+from guard_explain import explain
 
 
 def sql(

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from guard.explain import Explanation, Lang
 from guard.messages import Messages
+from guard_explain import Explanation, Lang
 
 Ended: TypeAlias = Literal["allowed", "reduced", "refused", "held", "failed"]
 

@@ -24,8 +24,8 @@ from guard.demo.page.choices import ACTORS, CONSENTS, NOBODY, PURPOSES, ROUTES, 
 from guard.demo.page.desk import Desk
 from guard.demo.page.fence import Fence, hosts
 from guard.demo.page.words import WORDS
-from guard.explain import Lang
 from guard.facade import Guard
+from guard_explain import Lang
 
 HERE: Final = Path(__file__).parent
 BANK: Final = "/bank"

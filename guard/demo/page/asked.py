@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from guard.demo.page.choices import ACTORS, CONSENTS, NOBODY, PERSONS, PURPOSES, ROUTES, STATEMENTS
-from guard.explain import Lang
+from guard_explain import Lang
 
 LONGEST: Final = 65_536
 """The longest form (bytes)."""

@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from guard.demo import people
-from guard.explain import Lang
 from guard.model import Actor
+from guard_explain import Lang
 
 NOBODY: Final = ""
 """The choice of no purpose, and of no person."""

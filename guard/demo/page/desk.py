@@ -25,10 +25,10 @@ from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, ROUTES,
 from guard.demo.page.words import WORDS
 from guard.entry import Entry, name_of
 from guard.errors import GuardError, Held, Misuse, Refused
-from guard.explain import Explanation, explain
 from guard.facade import Guard
 from guard.model import Activity, Consent, Operation, Outcome, Recipient
 from guard_dbapi import GuardedConnection, GuardedCursor
+from guard_explain import Explanation, explain
 from guard_register import reader
 
 SECONDS: Final = 5.0

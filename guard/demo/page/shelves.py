@@ -13,8 +13,8 @@ from guard.demo.page.choices import NOBODY, OWN, PERSONS, WITHDRAWN
 from guard.demo.page.words import WORDS
 from guard.entry import Entry, name_of
 from guard.errors import Refused
-from guard.explain import Lang
 from guard.facade import Guard
+from guard_explain import Lang
 from guard_ledger.review import Waiting
 from guard_register.verify import Report
 

@@ -11,7 +11,6 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
-from guard.counterfactual import Edit
 from guard.messages import Messages
 from guard.model import (
     ALWAYS,
@@ -31,6 +30,7 @@ from guard.model import (
     Treatment,
     rules_of,
 )
+from guard_explain.change import Edit
 
 Lang: TypeAlias = Literal["en", "zh"]
 
