@@ -106,12 +106,16 @@ class Refused(GuardError):
         return " ".join(parts)
 
     def problem(self, lang: str = "en") -> dict[str, Any]:
-        """The refusal as RFC 9457 Problem Details."""
+        """The refusal as RFC 9457 Problem Details, each thing said once: `title` names the first rule."""
+        title = self._messages.title(self.rules[0], lang) if self.rules else "Refused"
+        told = 1 if self.rules and self.rules[0] in messages.OWN else 0  # its title is its sentence
+        said = [*(self._messages.sentence(rule, lang) for rule in self.rules[told:]), self.detail or ""]
+        detail = " ".join(one for one in said if one)
         return {
             "type": self.type,
-            "title": self._messages.sentence(self.rules[0], lang) if self.rules else "Refused",
+            "title": title,
             "status": self.status,
-            "detail": self.explain(lang),
+            **({"detail": detail} if detail else {}),
             "rules": list(self.rules),
             "remedy": list(self.remedies(lang)),
         }

@@ -19,12 +19,14 @@ import msgspec
 from guard.model import Reason, Remedy
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule in words: its clause (article of law, or the guard's own), and a sentence in each language."""
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A rule in words: its clause (article of law, or the guard's own), a sentence in each language, its short name."""
 
     clause: str
     en: str
     zh: str
+    title: str = ""
+    title_zh: str = ""
 
 
 class Messages:
@@ -47,6 +49,15 @@ class Messages:
             return f"{rule}: no description in the policy bundle."
         # The Chinese sentence of a rule of law names its articles itself, in the form that officials use.
         return f"{rule}：{message.zh}" if lang == "zh" else f"{rule} ({message.clause}): {message.en}"
+
+    def title(self, rule: str, lang: str = "en") -> str:
+        """The rule's short name. The guard's own are told by their sentence, others without a name by their id."""
+        message = self._rules.get(rule)
+        if message is None:
+            return rule
+        if rule in _OWN:
+            return message.zh if lang == "zh" else message.en
+        return (message.title_zh if lang == "zh" else message.title) or rule
 
     def remedy(self, reason: Reason, lang: str = "en") -> str:
         """What would be allowed instead, or an empty string where nothing would."""
@@ -105,7 +116,39 @@ def _remedy(remedy: Remedy, lang: str) -> str:
         return "须写明查询人的机构与岗位。" if zh else "Allowed to an actor whose unit and roles are stated."
     if remedy.omit:
         return "去掉该字段后可以进行。" if zh else "Allowed without this field."
-    return ""
+    return ("" if zh else " ").join(_part(name, lang) for name in remedy.record)
+
+
+def _part(name: str, lang: str) -> str:
+    """What to change in a part of a consent record."""
+    known = _PARTS.get(name)
+    if lang == "zh":
+        return known[1] if known else f"须更改 {name}。"
+    return known[0] if known else f"Valid with another {name}."
+
+
+_PARTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "bundled": (
+            "Ask for each purpose by itself, so that one can be agreed to without the other (bundled: false).",
+            "各项目的须分别征求同意，可以只同意其中一项（bundled: false）。",
+        ),
+        "expires_at": (
+            "Give it an end that is still to come (expires_at), and ask again then.",
+            "须写明尚未届满的期限（expires_at），期满重新征求同意。",
+        ),
+        "granted_at": ("Record it once it is given (granted_at).", "须在作出同意之后再记录（granted_at）。"),
+        "method": ("Let the person act to consent (method: opt_in).", "须由本人主动作出同意（method: opt_in）。"),
+        "preticked": (
+            "Leave the box for the person to tick (preticked: false).",
+            "选项不得预先勾选（preticked: false）。",
+        ),
+        "refusal_denies_service": (
+            "Give the service to who refuses too, or ask only for what it needs (refusal_denies_service: false).",
+            "拒绝同意的仍须提供服务（refusal_denies_service: false），或者只征求服务所必需的信息。",
+        ),
+    }
+)
 
 
 @cache

@@ -228,7 +228,10 @@ class ConsentNeeded(_Frozen, frozen=True, omit_defaults=True):
 
 
 class Remedy(_Frozen, frozen=True, omit_defaults=True):
-    """What would make the operation lawful; the smallest change is what the rule asks for, no more."""
+    """What would make the operation lawful; the smallest change is what the rule asks for, no more.
+
+    `record` names the parts of a consent record that make it void.
+    """
 
     consent: ConsentNeeded | None = None
     relation: str | None = None
@@ -238,6 +241,7 @@ class Remedy(_Frozen, frozen=True, omit_defaults=True):
     recipient: bool = False
     unit: bool = False
     omit: bool = False
+    record: tuple[str, ...] = ()
 
 
 class Reason(_Frozen, frozen=True, omit_defaults=True):

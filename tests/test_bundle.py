@@ -62,7 +62,8 @@ def test_packing_is_deterministic_and_reads_back(tmp_path: Path) -> None:
     assert read.layer == "floor"
     assert read.wasm is None
     assert read.data == {"purposes": {"loan_underwriting": {}, "inquiry": {}}}
-    assert read.rules == {"T-01": Message("test 1", "The purpose is known.", "目的已知。")}
+    title = "A floor for tests of the engines"
+    assert read.rules == {"T-01": Message("test 1", "The purpose is known.", "目的已知。", title)}
 
 
 def test_the_digest_is_what_sha256sum_of_sha256sum_prints() -> None:
@@ -295,6 +296,10 @@ def test_rules_get_their_words_from_metadata() -> None:
     assert metadata.rules(rego(FULL, reference, other)) == {
         "PI-19": Message("PIPL 29", "Separate consent.", "单独同意。")
     }
+    named = FULL.replace("# custom:\n", "# title: Separate\n# custom:\n#   title_zh: 单独\n")
+    assert metadata.rules(rego(named))["PI-19"] == Message(
+        "PIPL 29", "Separate consent.", "单独同意。", "Separate", "单独"
+    )
 
 
 @pytest.mark.parametrize(
@@ -306,6 +311,7 @@ def test_rules_get_their_words_from_metadata() -> None:
         ("# METADATA\n# custom:\n#   en: words of no rule\nb := 1\n", "not a rule id"),
         ("# METADATA\n# custom:\n#   rule: 19\nb := 1\n", "not a rule id"),
         ("# METADATA\n# custom: [1]\nb := 1\n", "not a mapping"),
+        (FULL.replace("# custom:", "# title: 1\n# custom:"), "title that is no text"),
         ("# METADATA\n# custom: {\nb := 1\n", "not YAML"),
     ],
 )

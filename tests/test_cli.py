@@ -87,6 +87,20 @@ def test_a_consent_record_gets_a_verdict(name: str, capsys: Output) -> None:
     assert capsys.readouterr().out.startswith("VALID" if valid else "INVALID")
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "zh"),
+    [
+        ("consent-for-life", "Give it an end that is still to come (expires_at)", "须写明尚未届满的期限"),
+        ("consent-bundled", "Ask for each purpose by itself", "各项目的须分别征求同意"),
+        ("consent-ticked-in-advance", "Leave the box for the person to tick", "选项不得预先勾选"),
+    ],
+)
+def test_a_void_consent_is_told_what_to_change(name: str, said: str, zh: str, capsys: Output) -> None:
+    for lang, words in (("en", said), ("zh", zh)):
+        assert guard("decide", "--example", name, "--lang", lang) == 3
+        assert words in " ".join(capsys.readouterr().out.split())
+
+
 def test_any_file_in_place_of_an_example(tmp_path: Path, capsys: Output) -> None:
     found = examples.find("officer-reads-application")
     assert found is not None

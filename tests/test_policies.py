@@ -123,8 +123,9 @@ def test_each_rule_is_described_once_in_both_languages(described: dict[str, list
     assert described.keys() == RULES.keys()
     for rule, blocks in described.items():
         assert len(blocks) == 1, rule
-        assert all(blocks[0].get(part) for part in ("title", "description", "clause", "en", "zh")), rule
+        assert all(blocks[0].get(part) for part in ("title", "title_zh", "description", "clause", "en", "zh")), rule
         assert re.search(r"[一-鿿]", blocks[0]["zh"]), rule
+        assert re.search(r"[一-鿿]", blocks[0]["title_zh"]), rule
         assert blocks[0]["en"].isascii(), rule
 
 

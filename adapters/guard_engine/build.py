@@ -46,7 +46,7 @@ def build(directory: Path, layer: str, opa: Path) -> tuple[bytes, bytes]:
 def _same_rules(inspected: Mapping[str, Any], read: Mapping[str, Message]) -> None:
     found: dict[str, Message] = {}
     for one in inspected.get("annotations", ()):
-        words = metadata.described(one["annotations"].get("custom", {}))
+        words = metadata.described(one["annotations"])
         if words is not None and words[1] is not None:
             found[words[0]] = words[1]
     if found != read:

@@ -9,9 +9,10 @@ A rule of law is described once, beside the Rego that implements it::
     #   clause: PIPL 29; NDSR 22(2)
     #   en: Sensitive personal data needs a separate consent.
     #   zh: 处理敏感个人信息须取得单独同意。
+    #   title_zh: 敏感个人信息的单独同意
 
-Further blocks may carry `rule: PI-19` alone, as a reference. `guard_engine.build` compares what is read
-here with what the real `opa inspect --annotations` says.
+`title`, its short name, and `title_zh` may be left out. Further blocks may carry `rule: PI-19` alone, as a reference.
+`guard_engine.build` compares what is read here with what the real `opa inspect --annotations` says.
 """
 
 from __future__ import annotations
@@ -57,8 +58,11 @@ def rules(sources: Mapping[str, bytes]) -> dict[str, Message]:
     return dict(sorted(found.items()))
 
 
-def described(custom: Mapping[str, Any]) -> tuple[str, Message | None] | None:
-    """A rule and its words from the `custom` part of one METADATA block; None if it speaks of no rule."""
+def described(block: Mapping[str, Any]) -> tuple[str, Message | None] | None:
+    """A rule and its words from one METADATA block; None if it speaks of no rule."""
+    custom = block.get("custom") or {}
+    if not isinstance(custom, Mapping):
+        raise ValueError("custom is not a mapping")  # noqa: TRY004 (a wrong document)
     if not {"rule", *_WORDS} & custom.keys():
         return None
     rule = custom.get("rule")
@@ -70,7 +74,10 @@ def described(custom: Mapping[str, Any]) -> tuple[str, Message | None] | None:
     texts = [word for word in words if isinstance(word, str) and word]
     if len(texts) != len(_WORDS):
         raise ValueError(f"{rule} lacks one of clause, en, zh")
-    return rule, Message(*texts)
+    names = [block.get("title", ""), custom.get("title_zh", "")]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{rule} has a title that is no text")
+    return rule, Message(*texts, *names)
 
 
 def _described(block: str) -> tuple[str, Message | None] | None:
@@ -80,10 +87,7 @@ def _described(block: str) -> tuple[str, Message | None] | None:
         raise ValueError(f"not YAML ({' '.join(str(error).split())})") from None
     if parsed is not None and not isinstance(parsed, dict):
         raise ValueError("not a YAML mapping")
-    custom = (parsed or {}).get("custom") or {}
-    if not isinstance(custom, dict):
-        raise ValueError("custom is not a mapping")  # noqa: TRY004 (a wrong document)
-    return described(custom)
+    return described(parsed or {})
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str]]:

@@ -47,6 +47,7 @@ reads(activity, source) := {item.field: {"reveal": "always"} |
 #   clause: house rule 1
 #   en: Employment data is not shown to loan officers.
 #   zh: 就业信息不向信贷员展示。
+#   title_zh: 就业信息留在档案
 hidden(activity, item) if {
 	item.category == "employment"
 	"loan_officer" in activity.actor.roles

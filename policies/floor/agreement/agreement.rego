@@ -76,6 +76,7 @@ founded(record, entries) if {
 #     Consent is not forced: it is not bundled, and a service is not refused because somebody does not consent to what
 #     the service does not need.
 #   zh: 不得以捆绑授权、拒绝提供服务等方式强制取得同意，所需信息属于提供服务所必需的除外（《个人信息保护法》第十六条）。
+#   title_zh: 不得强制授权
 voluntary(record, entries) if {
 	record.bundled == false
 	unforced(record, entries)
@@ -102,6 +103,7 @@ unforced(record, entries) if {
 #   clause: Personal Information Protection Law art. 14; App Methods 2019 s. 3
 #   en: Consent is given by the person's own act and with knowledge; silence or a box ticked beforehand is no consent.
 #   zh: 同意应当由个人在充分知情的前提下自愿、明确作出，默认勾选、沉默不构成同意（《个人信息保护法》第十四条）。
+#   title_zh: 明示且自愿的同意
 explicit(record) if record.basis == "contract"
 
 explicit(record) if {
@@ -144,6 +146,7 @@ given(record) if {
 #     Data Security Regulation art. 22(4)
 #   en: Consent is not given once and for life; it has an end, after which it is asked for again.
 #   zh: 不得一次授权、终身使用；授权应当有明确期限，期满须重新取得（国办发〔2020〕49号；《个人信息保护法》第十九条）。
+#   title_zh: 不得一次授权终身使用
 end(record) := until if {
 	is_number(record.expires_at)
 	until := min([record.expires_at, record.granted_at + (longest(record.basis) * 86400)])
@@ -298,12 +301,26 @@ void(record) := found if {
 tainted(record, entries) := union({
 	{{"rule": "PI-02", "remedy": {"purposes": for_consent(record)}} | not purposeful(record, entries)},
 	{{"rule": "PI-03", "remedy": {"bases": ["consent", "contract"]}} | not founded(record, entries)},
-	{{"rule": "OP-02", "remedy": {"consent": {"separate": true}}} | not voluntary(record, entries)},
-	{{"rule": "PI-04", "remedy": {"consent": {}}} | not explicit(record)},
+	{{"rule": "OP-02", "remedy": {"record": forcing(record, entries)}} | not voluntary(record, entries)},
+	{{"rule": "PI-04", "remedy": {"record": unclear(record)}} | not explicit(record)},
 	{{"rule": "OP-06", "remedy": {"notice": true}} | not informed(record)},
-	{{"rule": "OP-01"} | not given(record)},
-	{{"rule": "OP-03", "remedy": {"consent": {}}} | not end(record)},
+	{{"rule": "OP-01", "remedy": {"record": ["granted_at"]}} | not given(record)},
+	{{"rule": "OP-03", "remedy": {"record": ["expires_at"]}} | not end(record)},
 })
+
+# METADATA
+# description: the parts of a record by which a consent is forced
+forcing(record, entries) := array.concat(
+	["bundled" | record.bundled != false],
+	["refusal_denies_service" | not unforced(record, entries)],
+)
+
+# METADATA
+# description: the parts of a record by which it is no act of the person
+unclear(record) := array.concat(
+	["method" | record.method != "opt_in"],
+	["preticked" | record.preticked != false],
+)
 
 # METADATA
 # description: the purposes of this kind of institution that rest on such a record, sorted

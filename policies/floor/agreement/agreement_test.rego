@@ -40,7 +40,7 @@ test_op_02_binds_every_kind if {
 		every change in [{"bundled": true}, {"refusal_denies_service": true}] {
 			verdict := s.judge(s.record(change), kind)
 			not verdict.valid
-			verdict.reasons == {{"rule": "OP-02", "remedy": {"consent": {"separate": true}}}}
+			verdict.reasons == {{"rule": "OP-02", "remedy": {"record": [part | some part, _ in change]}}}
 		}
 	}
 }
@@ -72,7 +72,7 @@ test_op_03_deny_consent_text_valid_for_ever_until_account_closed_with_expires_at
 	every kind in s.bound("OP-03") {
 		verdict := s.judge(s.record({"expires_at": null}), kind)
 		not verdict.valid
-		verdict.reasons == {{"rule": "OP-03", "remedy": {"consent": {}}}}
+		verdict.reasons == {{"rule": "OP-03", "remedy": {"record": ["expires_at"]}}}
 	}
 }
 
@@ -113,7 +113,7 @@ test_a_consent_that_is_over_is_void if {
 test_a_consent_that_will_be_given_is_none if {
 	verdict := s.judge(s.record({"granted_at": 1795420740 + 60}), "bank")
 	not verdict.valid
-	s.spoke(verdict) == {"OP-01"}
+	verdict.reasons == {{"rule": "OP-01", "remedy": {"record": ["granted_at"]}}}
 	s.judge(s.record({"granted_at": 1795420740 + 59}), "bank").valid
 }
 
@@ -132,7 +132,7 @@ test_pi_04_deny_consent_by_continuing_to_use if {
 		every change in [{"method": "silence"}, {"method": "opt_out"}, {"method": ""}, {"preticked": true}] {
 			verdict := s.judge(s.record(change), kind)
 			not verdict.valid
-			verdict.reasons == {{"rule": "PI-04", "remedy": {"consent": {}}}}
+			verdict.reasons == {{"rule": "PI-04", "remedy": {"record": [part | some part, _ in change]}}}
 		}
 	}
 }

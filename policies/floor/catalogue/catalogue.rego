@@ -23,6 +23,7 @@ bound if institution.binds("OP-04")
 #     Information 2024
 #   en: Public credit information is collected, kept and used only as far as the catalogue lists it.
 #   zh: 公共信用信息的归集范围以目录为准，目录外信息不得纳入信用记录（国办发〔2020〕49号；《全国公共信用信息基础目录》）。
+#   title_zh: 以目录为限
 listed(_, _) if not bound
 
 listed(class, _) if class.catalogue
@@ -49,6 +50,7 @@ rule(category, activity, entry) := "OP-04" if {
 #     35
 #   en: Data that a body holds for its duty outside the catalogue is used for that duty and never as credit information.
 #   zh: 目录外的履职信息只能用于履行职责，不得作为公共信用信息使用、共享或者公开（《深圳经济特区社会信用条例》第三十五条）。
+#   title_zh: 目录外信息不属于信用信息
 creditable(_, _, _) if not bound
 
 creditable(_, entry, _) if entry.credit == false

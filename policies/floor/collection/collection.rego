@@ -17,6 +17,7 @@ package guard.floor.collection
 #     Before personal information is collected, the person is told who collects what, for which purpose, in which
 #     manner and for how long, and of the rights to it; a change is told again.
 #   zh: 采集个人信息前，应当向个人告知处理者、目的、方式、种类、保存期限和权利；变更的应当重新告知（《个人信息保护法》第十七条）。
+#   title_zh: 告知目的、方式和范围
 noticed(activity) if activity.operation != "collect"
 
 noticed(activity) if {
@@ -72,6 +73,7 @@ refusal(activity) := {{"rule": "OP-06", "remedy": {"notice": true}} | not notice
 #     Business Measures (PBoC Order 2021 No. 4)
 #   en: Only the personal information that the purpose needs is collected; what exceeds it is not taken in.
 #   zh: 收集个人信息应当限于实现处理目的的最小范围，不得过度收集（《个人信息保护法》第六条）。
+#   title_zh: 最小必要收集
 writes(activity, treated) := {source: written(source, activity, treated) |
 	sources := {item.source | some item in activity.items; item.role == "write"}
 	some source in sources

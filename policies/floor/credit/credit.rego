@@ -18,6 +18,7 @@ import data.guard.floor.institution
 #     Religion, genes, fingerprints, blood type, diseases and medical history are not collected or held as credit
 #     information, whoever consents.
 #   zh: 禁止采集个人的宗教信仰、基因、指纹、血型、疾病和病史信息，本人同意也不例外（《征信业管理条例》第十四条第一款）。
+#   title_zh: 禁止采集的信息
 clean(activity, _) if activity.operation == "delete"
 
 clean(_, _) if not institution.binds("CR-02")
@@ -55,6 +56,7 @@ written_rule(category) := rule if {
 #     Income, deposits, securities, insurance, real estate and tax are collected as credit information only with the
 #     person's written consent, after the adverse consequences were explained.
 #   zh: 收入、存款、有价证券、商业保险、不动产和纳税数额信息，须明确告知不利后果并取得本人书面同意方可采集（《征信业管理条例》第十四条第二款）。
+#   title_zh: 财产信息须书面同意
 wealth_rule(category) := "CR-03" if {
 	data.guard.floor.categories[category].wealth
 	institution.binds("CR-03")
@@ -91,6 +93,7 @@ agreed(activity, entry, _) if {
 #   clause: Credit Reporting Regulation art. 18, 28, 40(3); PBoC Order 2005 No. 3 art. 12, 13
 #   en: A person's credit report is queried only with the person's written consent, for a purpose agreed in it.
 #   zh: 查询个人信用报告应当取得本人书面同意并约定用途（《征信业管理条例》第十八条、第二十八条）。
+#   title_zh: 查询须书面同意并约定用途
 queried_for_reason(_) if not institution.binds("CR-07")
 
 queried_for_reason(activity) if activity.purpose in data.guard.floor.report_purposes
@@ -104,6 +107,7 @@ queried_for_reason(activity) if activity.purpose in data.guard.floor.report_purp
 #   clause: Credit Reporting Regulation art. 20, 42
 #   en: Who obtained a credit report uses it for the agreed purpose only, and passes it to nobody without consent.
 #   zh: 信息使用者应当按照与个人约定的用途使用个人信息，不得用作约定以外的用途（《征信业管理条例》第二十条）。
+#   title_zh: 仅用于约定用途
 reused_as_agreed(_, _) if not institution.binds("CR-09")
 
 reused_as_agreed(activity, _) if activity.purpose in data.guard.floor.report_purposes
@@ -152,6 +156,7 @@ agreed_by("CR-09", activity, entry) if reused_as_agreed(activity, entry)
 #   clause: Credit Reporting Regulation art. 16
 #   en: Adverse information is kept for five years from the end of the adverse conduct; after that it is not used.
 #   zh: 不良信息的保存期限自不良行为或者事件终止之日起为5年，超过5年的应当删除（《征信业管理条例》第十六条）。
+#   title_zh: 不良信息保存五年
 recent(activity) := {
 	"fact": "adverse_ended_on",
 	"operator": "ge",

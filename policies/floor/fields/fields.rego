@@ -73,6 +73,7 @@ need(category, activity, basis) := condition if {
 #     Consent covers the purpose, the manner and the categories that it was given for; where one of them changes,
 #     consent is obtained anew.
 #   zh: 处理目的、处理方式和个人信息种类发生变更的，应当重新取得个人同意（《个人信息保护法》第十四条第二款）。
+#   title_zh: 变更须重新同意
 covered(category) := {"grant": {"category": category}, "rule": "PI-05"}
 
 # METADATA
@@ -85,6 +86,7 @@ covered(category) := {"grant": {"category": category}, "rule": "PI-05"}
 #     Sensitive personal information is processed only with the separate consent of the person, for a specific purpose
 #     and where it is necessary.
 #   zh: 处理敏感个人信息应当具有特定目的和充分必要性，并取得个人的单独同意（《个人信息保护法》第二十八条至第三十条）。
+#   title_zh: 敏感个人信息的单独同意
 sensitive(category) := separate(category, "PI-19")
 
 # METADATA

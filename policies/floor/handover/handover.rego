@@ -29,6 +29,7 @@ rule(activity) := "PI-13" if {
 #     Personal information is provided to another handler only if the person was told who receives what for which
 #     purpose, and consented to it separately.
 #   zh: 向其他个人信息处理者提供个人信息的，应当告知接收方、目的、方式和种类，并取得个人的单独同意（《个人信息保护法》第二十三条）。
+#   title_zh: 对外提供的单独同意
 named(activity) if not provides(activity)
 
 named(activity) if {
@@ -44,6 +45,7 @@ named(activity) if {
 #   clause: Personal Information Protection Law art. 25
 #   en: Personal information is not made public without the separate consent of the person or a statute that orders it.
 #   zh: 未取得个人单独同意或者法律、行政法规另有规定的，不得公开其处理的个人信息（《个人信息保护法》第二十五条）。
+#   title_zh: 公开的单独同意
 publishes(activity, _) if activity.operation != "disclose"
 
 publishes(activity, entry) if activity.recipient.kind in entry.operations.disclose

@@ -17,6 +17,7 @@ import data.guard.floor.institution
 #     Credit Regulation art. 45; Zhejiang Public Credit Information Regulation art. 20
 #   en: Every inquiry is registered with who inquired, of which unit and in which function, when, about what and why.
 #   zh: 查询信用信息应当登记查询人、机构、岗位、时间、内容和用途（国办发〔2020〕49号；《征信业管理条例》第二十二条）。
+#   title_zh: 查询登记
 registrable(activity) if not inquires(activity)
 
 registrable(activity) if {
@@ -47,6 +48,7 @@ refusal(activity) := {{"rule": "OP-07", "remedy": {"unit": true}} | not registra
 #   clause: State Council General Office Opinions 2020 No. 49, security
 #   en: Inquiries in bulk are held until another person has reviewed them, and bounded.
 #   zh: 建立查询登记和审查制度：批量查询须经他人审查后放行，并设上限（国办发〔2020〕49号）。
+#   title_zh: 查询审查
 obligations(activity) := [
 	{
 		"id": "review",

@@ -33,6 +33,7 @@ own(declared) := object.union(data.guard.floor.own_purpose, {
 #     Personal information is processed only for a specified purpose, by those who serve it, and within what that
 #     purpose needs.
 #   zh: 处理个人信息应当具有明确、合理的目的，限于与该目的直接相关的范围和人员（《个人信息保护法》第六条、第十四条第二款）。
+#   title_zh: 目的限制
 open(activity, entry) if {
 	offered(entry)
 	activity.recipient.kind in entry.operations[activity.operation]
@@ -81,6 +82,7 @@ entitled(activity, entry) if {
 #     Personal information is processed only on one of the seven legal bases of the law that this purpose has, with
 #     evidence; interests of the institution are none.
 #   zh: 处理个人信息须具备《个人信息保护法》第十三条所列且适用于该目的的合法性基础，并注明依据；“合法利益”不是其中之一。
+#   title_zh: 法定的合法性基础
 basis(activity, entry) := entry.bases[0] if {
 	activity.declared.basis == null
 	sound(entry)

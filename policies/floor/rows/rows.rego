@@ -40,6 +40,7 @@ common_conditions(activity, entry, basis) := [condition |
 #     Personal information is not used without the person's authorization or another basis in law, and then only the
 #     person's own, or that of persons who gave it.
 #   zh: 未经本人授权又无其他法定依据的，不得采集、使用个人信息（国办发〔2020〕49号；《个人信息保护法》第十三条）。
+#   title_zh: 未经授权不得使用
 basis_conditions(activity, basis) := [] if {
 	activity.operation == "delete"
 } else := [] if {
@@ -60,6 +61,7 @@ basis_conditions(activity, basis) := [] if {
 #     A person may withdraw consent at any time; from then on the information is not processed any more, and is
 #     deleted.
 #   zh: 个人有权撤回同意；撤回后不得继续处理，并应当主动删除其个人信息（《个人信息保护法》第十五条、第四十七条）。
+#   title_zh: 撤回同意
 self_conditions(activity) := [{"self": true, "rule": "PI-06"}] if {
 	activity.operation == "delete"
 	activity.recipient.kind == "subject"
@@ -102,6 +104,7 @@ facts(item, activity) := [condition |
 #     Information that has to be kept by law, or cannot be deleted yet, is only stored and secured, and not processed
 #     in any other way.
 #   zh: 法定保存期限未届满或者技术上难以删除的，除存储和必要的安全保护外，停止其他处理（《个人信息保护法》第四十七条第二款）。
+#   title_zh: 仅限存储
 fact("frozen", activity) := {
 	"fact": "frozen",
 	"operator": "eq",
