@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
 import msgspec
 
-from guard import clock, context, drive, enforce, jobs
+from guard import clock, context, drive, enforce, jobs, purposes
 from guard.activities import Activities
 from guard.catalogue import Source
 from guard.config import Settings
@@ -19,6 +18,7 @@ from guard.entry import Draft
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Outcome, Reason, Recipient, Remedy, Role
 from guard.operation import Permit
+from guard.purposes import Purposes
 from guard.records import Kind, Plans, Records
 from guard.records import Plan as RecordsPlan
 from guard.release import Release
@@ -145,10 +145,12 @@ class Guard:
         if not isinstance(actor, Actor):
             raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")
         if purpose is None or purpose not in self._release.purposes:
-            detail = None if purpose is None else self._unknown(purpose)
+            open_to = purposes.open_to(self._release.purposes, actor, operation, recipient)
+            reasons = (_of_purposes(open_to, purpose),)
+            detail = None if purpose is None else _unknown(purpose, self._release.purposes)
             raise self._registered(
-                Refused((self._purposes(),), detail=detail, catalog=self._release.messages),
-                Draft(kind="denied", actor=actor, recipient=recipient, reasons=(self._purposes(),)),
+                Refused(reasons, detail=detail, catalog=self._release.messages),
+                Draft(kind="denied", actor=actor, recipient=recipient, reasons=reasons),
             )
         return context.Acting(
             self,
@@ -180,7 +182,7 @@ class Guard:
         """
         who = Actor(id=actor, kind="service") if isinstance(actor, str) else actor
         if purpose not in self._release.purposes:
-            raise Misuse(self._unknown(purpose))
+            raise Misuse(_unknown(purpose, self._release.purposes))
 
         def opened(*given: Any, **named: Any) -> context.Acting:
             # A job that is about one person is not about everybody where its arguments name nobody.
@@ -267,7 +269,9 @@ class Guard:
         except Refused as refused:
             refusal = refused
         if "GUARD-PURPOSE" in refusal.rules:
-            refusal = Refused((self._purposes(),), detail=refusal.detail, catalog=self._release.messages)
+            open_to = purposes.open_to(self._release.purposes, None, "use", context.STAFF)
+            reasons = (_of_purposes(open_to, None),)
+            refusal = Refused(reasons, detail=refusal.detail, catalog=self._release.messages)
         raise self._registered(refusal, Draft(kind="denied", actor=NOBODY, reasons=refusal.reasons))
 
     def refuse(self, acting: context.Acting, refusal: Refused, statement: object = None) -> Refused:
@@ -472,7 +476,7 @@ class Guard:
         """One operation under the present release, and what performs its effects."""
         release = self._release
         now = self._time_to_begin(acting, plan.kind, text)
-        actor = acting.actor
+        actor, purpose = acting.actor, release.purposes.get(acting.purpose)
         activity = self._activities.of(acting, plan.items, method, now)
         attempt = enforce.Attempt(
             actor=actor,
@@ -485,8 +489,8 @@ class Guard:
             messages=release.messages,
             review=acting.review,
             approvals=acting.approvals,
-            basis=acting.declared.basis or release.purposes.get(acting.purpose),
-            roles=release.roles.get(acting.purpose),
+            basis=acting.declared.basis or (None if purpose is None else purpose.basis),
+            roles=None if purpose is None else purpose.roles,
         )
         return attempt, self._services(release)
 
@@ -572,16 +576,21 @@ class Guard:
             judged=release.decider.judged,
         )
 
-    def _unknown(self, purpose: object) -> str:
-        near = difflib.get_close_matches(str(purpose), self._release.purposes, n=1)
-        return f"{purpose!s:.64} is not a purpose" + (f"; did you mean {near[0]}?" if near else ".")
-
-    def _purposes(self) -> Reason:
-        return Reason(rule="GUARD-PURPOSE", remedy=Remedy(purposes=tuple(sorted(self._release.purposes))))
-
     def _registered(self, refusal: Refused, draft: Draft) -> Refused:
         refusal.entry = self._register.append(draft)
         return refusal
+
+
+def _unknown(purpose: object, known: Purposes) -> str:
+    """An institution of this kind may know the purpose that was meant, though the actor has another role."""
+    meant = purposes.near(str(purpose), [name for name, one in known.items() if one.offered])
+    return f"{purpose!s:.64} is not a purpose" + (f"; did you mean {meant}?" if meant else ".")
+
+
+def _of_purposes(open_to: Sequence[str], asked: object) -> Reason:
+    """What can be stated instead, what is spelt nearly so in front."""
+    listed = open_to if asked is None else purposes.nearest_first(str(asked), open_to)
+    return Reason(rule="GUARD-PURPOSE", remedy=Remedy(purposes=tuple(listed)))
 
 
 def _unplanned(acting: context.Acting, refusal: Refused, statement: object) -> Draft:

@@ -12,22 +12,21 @@ import msgspec
 from guard.catalogue import Catalogue
 from guard.decider import Decider
 from guard.messages import Messages
+from guard.purposes import Purposes
 
 
 class Release(msgspec.Struct, frozen=True):
     """What one guard decides by.
 
     `digests` names the sources and the compiled module of each layer, the profile and the catalogue
-    (`sha256:…`), `purposes` those that the floor or the profile knows, each with the basis that it has by itself;
-    `roles` are those that a purpose is for, null for all.
+    (`sha256:…`), `purposes` those that the floor or the profile knows.
     """
 
     catalogue: Catalogue
     decider: Decider
     messages: Messages
-    purposes: Mapping[str, str | None]
+    purposes: Purposes
     digests: Mapping[str, str]
-    roles: Mapping[str, tuple[str, ...] | None]
 
     def close(self) -> None:
         """Gives back what its engine holds; decisions afterwards are refused."""

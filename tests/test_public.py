@@ -66,7 +66,7 @@ ORDER = [
     {"errors"},
     {"masks", "clock"},
     {"wire", "context", "entry"},
-    {"jobs", "activities"},
+    {"jobs", "activities", "purposes"},
     {"merge", "documents"},
     {"catalogue", "config"},
     {"engine", "cache", "consent_record"},

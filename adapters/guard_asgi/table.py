@@ -6,9 +6,8 @@ application; everything that does not fit is told at once, with the lines to wri
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -21,6 +20,7 @@ from guard.context import STAFF
 from guard.documents import Document
 from guard.errors import ConfigError, Misuse, Problem
 from guard.model import Declared, Operation, Recipient
+from guard.purposes import Purposes, near
 from guard_asgi import routers, routes
 from guard_asgi.routers import Found, Level, Place, Scope
 from guard_asgi.routes import ANY, WEBSOCKET, Disagreement, Entry, NoticePlace, Routes
@@ -161,7 +161,7 @@ class World(msgspec.Struct, frozen=True):
 
     holder: str
     catalogue: Catalogue
-    purposes: Collection[str]
+    purposes: Purposes
     limits: Limits
 
 
@@ -257,9 +257,9 @@ class _Compiler:
     def _unused(self, used: set[tuple[str, str]], known: Iterable[str]) -> None:
         for name in self.names:
             if _named(name) not in used:
-                near = difflib.get_close_matches(name, known, n=1)
+                meant = near(name, known)
                 remedy = (
-                    f"did you mean {near[0]}?" if near else "remove it, or name the template as the application does"
+                    f"did you mean {meant}?" if meant else "remove it, or name the template as the application does"
                 )
                 self._wrong(name, f"the application has no route {name}", remedy)
 
@@ -275,8 +275,9 @@ class _Compiler:
         if method == ANY and entry.source is None:
             self._wrong(name, "a route for every method has no source of its own", "declare each method")
         if str(entry.purpose) not in self.world.purposes:
-            near = difflib.get_close_matches(str(entry.purpose), self.world.purposes, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"write one of {', '.join(sorted(self.world.purposes))}"
+            offered = sorted(name for name, one in self.world.purposes.items() if one.offered)
+            meant = near(str(entry.purpose), offered)
+            remedy = f"did you mean {meant}?" if meant else f"write one of {', '.join(offered)}"
             self._wrong(name, f"{entry.purpose} is not a purpose of the policies or the profile", remedy, "purpose")
         self._parameter(name, path, entry)
         asked, given = entry.request, entry.response or routes.ResponseEntry()
@@ -312,10 +313,10 @@ class _Compiler:
     ) -> Way | None:
         entry = self.world.catalogue.sources.get(source)
         if entry is None:
-            near = difflib.get_close_matches(source, self.world.catalogue.sources, n=1)
+            meant = near(source, self.world.catalogue.sources)
             remedy = "add it to the catalogue with the fields of the body, or name another by source"
             self._wrong(
-                name, f"{source} is not in the catalogue", remedy + (f"; did you mean {near[0]}?" if near else "")
+                name, f"{source} is not in the catalogue", remedy + (f"; did you mean {meant}?" if meant else "")
             )
             return None
         if not all(field.startswith("/") for field in entry.fields):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
-from guard import catalogue
+from guard import catalogue, purposes
 from guard.cache import Cache
 from guard.catalogue import Catalogue
 from guard.config import Profile, Server, Settings
@@ -33,13 +32,13 @@ def assemble(settings: Settings, declared: Catalogue, bundles: Sequence[Bundle],
     limits = settings.limits
     cache = Cache(limits.cache, limits.cache_per_actor)
     layers = tuple(settings.layers.present())
+    data = {one.layer: one.data for one in bundles}
     return Release(
         catalogue=declared,
         decider=Decider(engine, layers, catalogue_digest=declared.digest, cache=cache),
         messages=Messages({rule: words for one in bundles for rule, words in one.rules.items()}),
-        purposes=MappingProxyType({name: _basis(entry) for name, entry in _purposes(bundles)}),
+        purposes=MappingProxyType(purposes.known(data.get("floor", {}), data.get("profile", {}))),
         digests=_digests(bundles, declared),
-        roles=MappingProxyType({name: _roles(entry) for name, entry in _purposes(bundles)}),
     )
 
 
@@ -84,22 +83,3 @@ def _engine(settings: Settings, bundles: tuple[Bundle, ...]) -> Engine:
         wait=limits.engine_wait,
     )
     return Embedded(bundles, bounds)
-
-
-def _purposes(bundles: Iterable[Bundle]) -> Iterator[tuple[str, Any]]:
-    """Each purpose with what is said of it. The floor's come last: they are what decides."""
-    for one in sorted(bundles, key=lambda bundle: bundle.layer == "floor"):
-        if one.layer in {"floor", "profile"}:
-            purposes: Any = one.data.get("purposes", {})
-            yield from ((name, entry if isinstance(entry, Mapping) else {}) for name, entry in purposes.items())
-
-
-def _basis(entry: Mapping[str, Any]) -> str | None:
-    """The first basis, which counts where an actor claims none: `bases` of the floor's, `basis` of own purposes."""
-    bases = entry.get("bases") or entry.get("basis")
-    return bases[0] if isinstance(bases, Sequence) and bases and isinstance(bases[0], str) else None
-
-
-def _roles(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
-    roles = entry.get("roles")
-    return tuple(map(str, roles)) if isinstance(roles, list | tuple) else None

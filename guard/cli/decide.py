@@ -86,7 +86,8 @@ def _activity(activity: Activity, loaded: Release, lang: Lang, *, words: bool, j
     if json:
         show.json_line({"decision": decision_document(decision), **({"explanation": explanation} if words else {})})
     else:
-        entitled = loaded.roles.get(activity.purpose)
+        known = loaded.purposes.get(activity.purpose)
+        entitled = None if known is None else known.roles
         _print(explanation, lang, not_entitled(activity.purpose, activity.actor.roles, entitled, lang), words=words)
     return 0 if decision.allow else DENIED
 

@@ -1,0 +1,100 @@
+"""The purposes that policies and profile know: to whom each is open, as far as that can be said beforehand.
+
+Nothing is decided here. It says what to write where a purpose is missing or misspelt, and lists what there is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from guard.model import Actor, Recipient
+
+
+class Purpose(msgspec.Struct, frozen=True):
+    """A purpose by what is declared of it.
+
+    `offered` says whether this kind of institution has it; `roles` whom it is for, None for all; `operations` to whom
+    the data of each may go. `bases` are its legal bases, the first of them its own. `own` is one of the profile.
+    """
+
+    offered: bool
+    roles: tuple[str, ...] | None
+    operations: Mapping[str, tuple[str, ...]]
+    bases: tuple[str, ...]
+    categories: tuple[str, ...]
+    relation: str | None
+    own: bool
+
+    @property
+    def basis(self) -> str | None:
+        """The basis that counts where an actor claims none."""
+        return self.bases[0] if self.bases else None
+
+    def open_to(self, actor: Actor, operation: str, recipient: Recipient) -> bool:
+        """Whether an actor could have it for this operation. The person's own data need no role."""
+        if not self.offered or recipient.kind not in self.operations.get(operation, ()):
+            return False
+        return self.roles is None or recipient.kind == "subject" or not set(self.roles).isdisjoint(actor.roles)
+
+
+Purposes: TypeAlias = Mapping[str, Purpose]
+
+
+def known(floor: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Purpose]:
+    """All purposes by name; the floor's own win over one of the same name in the profile."""
+    common, categories = floor.get("own_purpose", {}), floor.get("categories", {})
+    closed = {name for name, entry in categories.items() if entry.get("closed")}
+    made = {name: _purpose({**common, **_own(entry, closed)}, profile, own=True) for name, entry in _entries(profile)}
+    return made | {name: _purpose(entry, profile, own=False) for name, entry in _entries(floor)}
+
+
+def open_to(purposes: Purposes, actor: Actor | None, operation: str, recipient: Recipient) -> tuple[str, ...]:
+    """Those that this actor could have, sorted; where there is none, or nobody is known, all that are offered."""
+    offered = sorted(name for name, one in purposes.items() if one.offered)
+    fitting = (
+        () if actor is None else tuple(name for name in offered if purposes[name].open_to(actor, operation, recipient))
+    )
+    return fitting or tuple(offered)
+
+
+def near(name: str, among: Iterable[str]) -> str | None:
+    """The name that was meant, where one is spelt nearly so."""
+    return next(iter(difflib.get_close_matches(name, among, n=1)), None)
+
+
+def nearest_first(name: str, among: Sequence[str]) -> tuple[str, ...]:
+    """The names with those in front that are spelt nearly so."""
+    close = difflib.get_close_matches(name, among, n=len(among)) if among else []
+    return (*close, *(one for one in among if one not in close))
+
+
+def _own(entry: Mapping[str, Any], closed: Container[str]) -> dict[str, Any]:
+    """What a profile says of a purpose of its own; all else is the same for all of them."""
+    said = {part: entry.get(part) for part in ("basis", "roles", "relation")}
+    return {**said, "categories": [one for one in entry.get("categories") or () if one not in closed]}
+
+
+def _entries(data: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    purposes: Any = data.get("purposes", {})
+    return [(name, entry if isinstance(entry, Mapping) else {}) for name, entry in purposes.items()]
+
+
+def _purpose(entry: Mapping[str, Any], profile: Mapping[str, Any], *, own: bool) -> Purpose:
+    roles, app, kind = entry.get("roles"), entry.get("app_type"), profile.get("kind")
+    return Purpose(
+        offered=kind in entry.get("kinds", ()) and app in (None, profile.get("app_type")),
+        roles=tuple(map(str, roles)) if isinstance(roles, list | tuple) else None,
+        operations={name: tuple(to) for name, to in entry.get("operations", {}).items()},
+        bases=_names(entry.get("bases") or entry.get("basis")),
+        categories=_names(list(entry.get("categories") or ())),
+        relation=entry.get("relation"),
+        own=own,
+    )
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list | tuple) else ()
