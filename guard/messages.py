@@ -52,10 +52,10 @@ class Messages:
 
     def title(self, rule: str, lang: str = "en") -> str:
         """The rule's short name. The guard's own are told by their sentence, others without a name by their id."""
-        message = self._rules.get(rule)
+        message = self.get(rule)
         if message is None:
             return rule
-        if rule in _OWN:
+        if rule in own():
             return message.zh if lang == "zh" else message.en
         return (message.title_zh if lang == "zh" else message.title) or rule
 
