@@ -9,7 +9,6 @@ up: of two that race, one finds it gone. Every approval, rejection and attempt a
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
@@ -24,6 +23,7 @@ from guard.errors import Held, Misuse, Refused
 from guard.messages import Messages
 from guard.model import Actor, Reason
 from guard.wire import canonical
+from guard_ledger.reviewers import seated, spelt
 from guard_ledger.store import Store
 from guard_ledger.tables import review as table
 from guard_register import seal
@@ -37,10 +37,14 @@ _LONGEST: Final = 1024 * 1024
 """The longest request in bytes: an approver sees all of it, so what is longer is refused."""
 
 
+_FASTER: Final = "Somebody was faster."
+
+
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A request as the table keeps it. `by` are the roles that approve, `approved` who did for each of them so far.
 
-    `persons` is how many were met, the most that an approval reaches. Times are UTC seconds.
+    No person stands for two of them; of what was rejected it is who did that. `persons` is how many were met, the
+    most that an approval reaches. Times are UTC seconds.
     """
 
     review_id: str
@@ -101,21 +105,26 @@ class Reviews:
         return opened
 
     def approve(self, review_id: str, actor: Actor) -> Waiting:
-        """Approves in each role of the request that this person has; approved is it once every role has.
+        """Approves for one role of the request that this person has; it is approved once each is by another person.
 
-        Refused GUARD-APPROVER for the requester, for who has none of the roles and for what is no person;
-        GUARD-REVIEW where it does not wait any more.
+        Refused GUARD-APPROVER for the requester, for who has none of the roles that are left or approved before, and
+        for what is no person; GUARD-REVIEW where it does not wait any more.
         """
-        roles = self._may_decide(self._row(review_id), actor)
+        row = self._row(review_id)
+        roles = self._may_decide(row, actor)
+        _still_held(row)
+        if _with(row, actor, roles) is None:
+            left = [role for role in _roles(row) if role not in seated(_roles(row), _approvers(row))]
+            raise self._not_theirs(row, actor, f"Another person has to approve it as {' and as '.join(left)}.")
         self._register("approved", actor, review_id)
 
         def approving(connection: Connection) -> Waiting:
-            row = _still_held(connection, review_id)
-            before = _waiting(row)
-            approved = {**before.approved, **dict.fromkeys(roles, actor.id)}
-            complete = set(before.by) <= set(approved)
-            changes: dict[str, Any] = {"approver": _text(approved)}
-            if complete:
+            row = _still_held(_found(connection, review_id))
+            approvers = _with(row, actor, roles)
+            if approvers is None:
+                raise Refused.own("GUARD-REVIEW", _FASTER)
+            changes: dict[str, Any] = {"approver": _text(approvers)}
+            if len(approvers) == len(_roles(row)):
                 changes |= {"status": "approved", "settled_at": int(self._now())}
             _move(connection, row, changes)
             return _waiting(connection.execute(_one(review_id)).one())
@@ -128,9 +137,9 @@ class Reviews:
         self._register("rejected", actor, review_id)
 
         def rejecting(connection: Connection) -> Waiting:
-            row = _still_held(connection, review_id)
-            by = {**_waiting(row).approved, **dict.fromkeys(roles, actor.id)}
-            _move(connection, row, {"status": "rejected", "approver": _text(by), "settled_at": int(self._now())})
+            row = _still_held(_found(connection, review_id))
+            by = _text({actor.id: roles})
+            _move(connection, row, {"status": "rejected", "approver": by, "settled_at": int(self._now())})
             return _waiting(connection.execute(_one(review_id)).one())
 
         return self._store.write(rejecting)
@@ -189,16 +198,19 @@ class Reviews:
         """The roles in which this person decides on it; a refusal is registered and raised where there is none."""
         if not isinstance(actor, Actor):
             raise Misuse("Who approves is a guard.Actor; make one from what your authentication knows of the user.")
-        roles = tuple(role for role in _waiting(row).by if role in actor.roles)
-        own = _spelt(actor.id) == _spelt(row.requester)
+        roles = tuple(role for role in _roles(row) if role in actor.roles)
+        own = spelt(actor.id) == spelt(row.requester)
         if roles and actor.kind == "person" and not own:
             return roles
         problem = "Nobody approves what they asked for themselves."
         if not own:
-            problem = f"A person with the role {' or '.join(_waiting(row).by)} decides on it."
+            problem = f"A person with the role {' or '.join(_roles(row))} decides on it."
+        raise self._not_theirs(row, actor, problem)
+
+    def _not_theirs(self, row: Any, actor: Actor, problem: str) -> Refused:
         refusal = Refused((Reason(rule="GUARD-APPROVER"),), detail=problem, catalog=self._messages)
         refusal.entry = self._register("denied", actor, row.review_id, refusal.reasons)
-        raise refusal
+        return refusal
 
     def _register(self, kind: Kind, actor: Actor, review_id: str, reasons: tuple[Reason, ...] = ()) -> int:
         """Before anything changes; that it happened may then be said of more than did, never of less."""
@@ -214,15 +226,6 @@ class Reviews:
         raise Refused.own("GUARD-REVIEW", problem)
 
 
-def _spelt(actor: str) -> str:
-    """An id without what sign-ins tend to overlook: one account may well be `officer-lin`, `Officer-Lin` and more.
-
-    That two persons whose ids differ in nothing else cannot approve for each other is the safe side.
-    """
-    plain = unicodedata.normalize("NFKC", actor).casefold()
-    return "".join(one for one in plain if not one.isspace() and unicodedata.category(one)[0] != "C")
-
-
 def _one(review_id: str) -> Select[Any]:
     return select(table).where(table.c.review_id == review_id)
 
@@ -234,8 +237,7 @@ def _found(connection: Connection, review_id: str) -> Any:
     return row
 
 
-def _still_held(connection: Connection, review_id: str) -> Any:
-    row = _found(connection, review_id)
+def _still_held(row: Any) -> Any:
     if row.status != "held":
         raise Refused.own("GUARD-REVIEW", f"It is {row.status} already.")
     return row
@@ -249,7 +251,7 @@ def _move(connection: Connection, row: Any, changes: Mapping[str, Any]) -> None:
         table.c.approver.is_not_distinct_from(row.approver),
     )
     if connection.execute(update(table).where(*same).values(**changes)).rowcount != 1:
-        raise Refused.own("GUARD-REVIEW", "Somebody was faster.")
+        raise Refused.own("GUARD-REVIEW", _FASTER)
 
 
 def _waiting(row: Any) -> Waiting:
@@ -258,12 +260,30 @@ def _waiting(row: Any) -> Waiting:
         status=row.status,
         requester=row.requester,
         purpose=row.purpose,
-        by=msgspec.json.decode(row.by_role, type=tuple[str, ...]),
-        approved=msgspec.json.decode(row.approver, type=dict[str, str]) if row.approver else {},
+        by=_roles(row),
+        approved=seated(_roles(row), _approvers(row)),
         persons=row.cap,
         held_at=row.held_at,
         settled_at=row.settled_at,
     )
+
+
+def _roles(row: Any) -> tuple[str, ...]:
+    """The roles that have to approve."""
+    return msgspec.json.decode(row.by_role, type=tuple[str, ...])
+
+
+def _approvers(row: Any) -> dict[str, tuple[str, ...]]:
+    """Who approved so far, each with the roles of the request that this person has."""
+    return msgspec.json.decode(row.approver, type=dict[str, tuple[str, ...]]) if row.approver else {}
+
+
+def _with(row: Any, actor: Actor, roles: tuple[str, ...]) -> dict[str, tuple[str, ...]] | None:
+    """Who approved once this person did too; None where that takes no role that nobody stands for yet."""
+    before = _approvers(row)
+    after = {**before, actor.id: roles}
+    same = any(spelt(actor.id) == spelt(one) for one in before)
+    return None if same or len(seated(_roles(row), after)) == len(before) else after
 
 
 def _text(value: object) -> str:

@@ -135,7 +135,7 @@ review: Final = Table(
 )
 """What waits for another person. `status` is held, approved, consumed or rejected and only moves forward;
 `digest` is what an approval is bound to, `cap` how many persons it reaches at most; `by_role` and `approver` are
-JSON: the roles that have to approve, and for each role who did."""
+JSON: the roles that have to approve, and who did, each with the roles of these that this person has."""
 
 person: Final = Table(
     "guard_person",

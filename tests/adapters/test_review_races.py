@@ -22,7 +22,7 @@ BY = "data_protection_officer"
 HE = Actor(id="dpo-he", roles=(BY,))
 MA = Actor(id="dpo-ma", roles=(BY,))
 CISO = Actor(id="ciso-1", roles=("ciso",))
-HARMLESS = {("GUARD-REVIEW",), ("GUARD-HELD",), ("GUARD-LEDGER",)}
+HARMLESS = {("GUARD-REVIEW",), ("GUARD-HELD",), ("GUARD-LEDGER",), ("GUARD-APPROVER",)}
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,12 @@ def test_of_two_roles_neither_is_lost(guards: list[Guard]) -> None:
                 guards[0].reviews.approve(review, actor)
         assert guards[1].reviews.get(review).approved == {BY: HE.id, "ciso": CISO.id}
         assert guards[1].reviews.claim(Claim(review, "d", LIN.id, 3)) == 3
+
+
+def test_who_has_both_roles_is_one_person_in_a_race_too(guards: list[Guard]) -> None:
+    both = Actor(id="head-an", roles=("ciso", BY))
+    for _ in range(ROUNDS):
+        review = held(guards[0], BY, "ciso")
+        racing(*(partial(guard.reviews.approve, review, both) for guard in guards * 2))
+        waiting = guards[0].reviews.get(review)
+        assert (waiting.status, len(waiting.approved)) == ("held", 1)
