@@ -18,19 +18,47 @@ functions that read nothing but their arguments, neither the server nor the sess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import ErrorLevel, exp
 
 from guard.errors import Misuse
 from guard_sql.forms import Forms
 from guard_sql.forms_postgres import Postgres
 from guard_sql.forms_sqlite import Sqlite
+
+_IDLE: Final = 16
+"""The most objects of one kind that are kept for the next statement."""
+
+T = TypeVar("T")
+
+
+class Idle(Generic[T]):
+    """Objects that serve one statement at a time. To make one takes as long as to read a short statement with it.
+
+    One is taken out, and put back unless it failed; what it knows of the statement is forgotten first.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make: Final = make
+        self._kept: Final[list[T]] = []
+
+    def take(self) -> T:
+        """One that nobody uses."""
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return self._make()
+
+    def put(self, one: T) -> None:
+        """Keeps it for the next statement."""
+        if len(self._kept) < _IDLE:
+            self._kept.append(one)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +90,25 @@ class Dialect:
         return sqlglot.Dialect.get_or_raise(self.name)
 
     @cached_property
-    def idle(self) -> list[sqlglot.Tokenizer]:
-        """Tokenisers that nobody uses at the moment: one is taken out, and put back unless it failed."""
-        return []
+    def tokenisers(self) -> Idle[sqlglot.Tokenizer]:
+        """What makes tokens of a text."""
+        return Idle(self.engine.tokenizer)
+
+    @cached_property
+    def parsers(self) -> Idle[sqlglot.Parser]:
+        """What makes a tree of tokens."""
+        # The enum: as a string the level is ignored by some builds.
+        return Idle(lambda: self.engine.parser(error_level=ErrorLevel.RAISE))
+
+    @cached_property
+    def generators(self) -> Idle[sqlglot.Generator]:
+        """What makes a text of a tree, every name quoted, without comments."""
+        # Names of functions stay as they are: the text has to read back as the very tree.
+        return Idle(
+            lambda: self.engine.generator(
+                identify=True, comments=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE
+            )
+        )
 
     def null(self, field_type: str) -> exp.Cast:
         """The typed NULL of a dropped field."""

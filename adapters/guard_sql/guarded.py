@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from guard.errors import Misuse
 from guard.model import Facts
@@ -18,8 +19,7 @@ from guard_sql.witness import Witness, writing
 Kind: TypeAlias = Literal["select", "insert", "update", "delete"]
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True, eq=False, dict=True):
     """One form of the statement, with the guard's own parameters in it and the columns that it reads.
 
     `reads` are (schema, table, column), the column '' for the table itself; `templates` the subqueries that stand
@@ -30,7 +30,7 @@ class Text:
     own: tuple[str, ...] = ()
     reads: frozenset[tuple[str, str, str]] = frozenset()
     templates: tuple[str, ...] = ()
-    joined: tuple[str | Text, ...] = field(default=(), compare=False, repr=False)
+    joined: tuple[str | Text, ...] = ()
 
     @cached_property
     def values(self) -> Callable[[Facts], dict[str, str | int | None]]:
@@ -44,8 +44,7 @@ class Text:
         return "".join(paramstyle.pyformat(one) if isinstance(one, str) else one.pyformat for one in parts)
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True, eq=False):
     """What a write looks at before, without and with a declared person, and what it writes."""
 
     many: Text
@@ -55,8 +54,7 @@ class Written:
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Guarded:
+class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
     """What may be run instead of the statement. Nothing in it depends on who acts or on whom."""
 
     kind: Kind

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from functools import cached_property
@@ -17,6 +16,8 @@ from types import MappingProxyType, NoneType
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from guard.errors import Refused
 
@@ -47,8 +48,7 @@ def parameter_name(place: int) -> str:
     return f"{_PREFIX}{place}"
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(Struct, frozen=True, eq=False, dict=True):
     """What a statement asks for: `count` positional parameters, or named ones in order of appearance."""
 
     count: int

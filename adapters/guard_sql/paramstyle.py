@@ -36,6 +36,8 @@ def native(sql: str) -> tuple[str, int]:
 
 def pyformat(sql: str) -> str:
     """A guarded text as psycopg takes it. Texts and names are left as they are, but for their percent signs."""
+    if ":" not in sql and "%" not in sql:
+        return sql
     return _WRITTEN.sub(_pyformat, sql)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from sqlglot import exp
 
 from guard.errors import Misuse, Refused
@@ -20,8 +20,7 @@ from guard_sql.site import Site
 from guard_sql.text import Reading, read
 
 
-@dataclass(frozen=True)
-class Touched:
+class Touched(Struct, frozen=True, eq=False):
     """What a statement does to which sources."""
 
     kind: Kind

@@ -59,6 +59,8 @@ def resolve(reading: Reading, world: World, kinds: AbstractSet[type[exp.Expr]]) 
         if fold(output.name).startswith(OWN):
             raise sql_refused("Names that begin with guard_ are the guard's own.")
         expression.set("alias", quoted(output.name))
+    if not notes.sqlite:
+        node.set("expressions", [_shortest(one) for one in node.expressions])
     return Resolved(
         tree=node,
         outputs=tuple(query.outputs),
@@ -73,6 +75,12 @@ def resolve(reading: Reading, world: World, kinds: AbstractSet[type[exp.Expr]]) 
         whole=whole,
         patterns=patterns,
     )
+
+
+def _shortest(output: exp.Expr) -> exp.Expr:
+    """An output without an alias that its column has as its name anyway; SQLite promises no name without one."""
+    one: exp.Expr = output.this
+    return one if type(one) is exp.Column and one.name == output.alias else output
 
 
 def _limits(tree: exp.Expr) -> tuple[frozenset[str], frozenset[str]]:

@@ -8,10 +8,10 @@ statement anywhere else.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from guard.errors import Refused
 from guard.model import Decision, Reason
@@ -25,11 +25,10 @@ from guard_sql.template import Template, Templates
 from guard_sql.verify import outer
 from guard_sql.writing import write
 
-_MARKER: Final = re.compile(f'"{MARKER}([0-9]+)"')
+_MARKER: Final = f'"{MARKER}'
 
 
-@dataclass(frozen=True)
-class Around:
+class Around(Struct, frozen=True, eq=False):
     """The text around the markers and the number of each marker between, and the visible columns."""
 
     parts: tuple[str | int, ...]
@@ -94,8 +93,7 @@ class Query:
         tables |= {(schema, table) for schema, table, _ in resolved.public}
         fields = {name for use in resolved.uses for name in use.named} | {name for _, _, name in resolved.public}
         outer(sql, tree, self._dialect, tables, fields)
-        parts = tuple(int(one) if place % 2 else one for place, one in enumerate(_MARKER.split(sql)))
-        made = self._around[removed] = Around(parts, columns)
+        made = self._around[removed] = Around(_split(sql), columns)
         return made
 
     def _reduces(self, made: Mapping[Use, Template], named: Mapping[Use, tuple[str, ...]]) -> bool:
@@ -117,6 +115,16 @@ class Query:
             templates=tuple(dict.fromkeys(piece.sql for piece in pieces)),
             joined=parts,
         )
+
+
+def _split(sql: str) -> tuple[str | int, ...]:
+    """A text at its markers: the text between them, and their numbers."""
+    first, *others = sql.split(_MARKER)
+    parts: list[str | int] = [first]
+    for one in others:
+        number, _, text = one.partition('"')
+        parts += (int(number), text)
+    return tuple(parts)
 
 
 def _templates(uses: tuple[Use, ...], templates: Templates, decision: Decision | None) -> dict[Use, Template]:

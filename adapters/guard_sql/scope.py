@@ -8,9 +8,9 @@ the database, and can never meet another one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from msgspec import Struct, field
 from sqlglot import exp
 
 from guard.catalogue import Source
@@ -29,8 +29,7 @@ PERSON: Final = "guard_person_"
 STRENGTH: Final[tuple[Role, ...]] = ("filter", "aggregate", "read")
 
 
-@dataclass(eq=False)
-class Use:
+class Use(Struct, eq=False):
     """One occurrence of a personal table in a statement."""
 
     number: int
@@ -52,8 +51,7 @@ class Use:
         return tuple((f"{PERSON}{place}", 0) for place in range(len(self.table.subjects(self.entry))))
 
 
-@dataclass(frozen=True, eq=False)
-class Bound:
+class Bound(Struct, frozen=True, eq=False):
     """`field operator constant`: what may be asked inside the fence too, so that an index is used."""
 
     field: str
@@ -65,8 +63,7 @@ Read: TypeAlias = tuple[Use, str, Role]
 """A field of a use, and what becomes of it: shown, summarised, or compared with."""
 
 
-@dataclass(frozen=True, eq=False)
-class Field:
+class Field(Struct, frozen=True, eq=False):
     """A column that a source offers. `origins` are set where it is a column of personal tables and nothing else."""
 
     name: str
@@ -80,8 +77,7 @@ AMBIGUOUS: Final = Field("")
 """A name that two columns of one query have."""
 
 
-@dataclass(frozen=True, eq=False)
-class From:
+class From(Struct, frozen=True, eq=False):
     """One source of a FROM clause, under an alias of ours."""
 
     alias: str

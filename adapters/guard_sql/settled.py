@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from msgspec import Struct, field
 from sqlglot import exp
 
 from guard.model import Role
@@ -18,8 +18,7 @@ Place: TypeAlias = Literal["outermost", "derived", "expression"]
 or a value or a set in an expression."""
 
 
-@dataclass(frozen=True, eq=False)
-class Output:
+class Output(Struct, frozen=True, eq=False):
     """A part of a select list. `star`: it comes from `*`. `origins` are set where it is a column and nothing else."""
 
     name: str
@@ -29,8 +28,7 @@ class Output:
     star: bool = False
 
 
-@dataclass(eq=False)
-class Query:
+class Query(Struct, eq=False):
     """A settled query: its outputs are `c0`, `c1`, …, then `guard_person_0`, … of these depths."""
 
     node: exp.Expr
@@ -41,8 +39,7 @@ class Query:
     """For a query in an expression: everybody whose rows it looks at."""
 
 
-@dataclass(frozen=True, eq=False)
-class Resolved:
+class Resolved(Struct, frozen=True, eq=False):
     """A statement in which every name is settled."""
 
     tree: exp.Select

@@ -11,10 +11,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
-from sqlglot import ErrorLevel, exp
+from msgspec import Struct
+from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from guard.errors import Refused
@@ -27,9 +27,6 @@ from guard_sql.world import World, fold
 MAX_TOKENS: Final = 8_192
 MAX_NESTING: Final = 32
 """The deepest nesting of parentheses and CASE, and the longest run of prefix operators."""
-
-_IDLE: Final = 16
-"""The most tokenisers that are kept for the next statement."""
 
 _SPACE: Final = " \t\r\n\f"
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRACKET, TokenType.L_BRACE})
@@ -56,8 +53,7 @@ KINDS: Final[tuple[type[exp.Expr], ...]] = (
 """What a statement can be."""
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
+class Reading(Struct, frozen=True, eq=False):
     """A statement as read: its tree, its text without values, and the text of each part of its (first) select list."""
 
     tree: exp.Expr
@@ -107,13 +103,14 @@ def read(sql: str, world: World, *, longest: int, pyformat: bool = False) -> Rea
 def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Expr:
     """The tree of exactly one statement, or a refusal: nothing is repaired."""
     trees: list[exp.Expr | None] | None = None
-    # The enum: as a string the level is ignored by some builds.
-    parser = dialect.engine.parser(error_level=ErrorLevel.RAISE)
+    parser = dialect.parsers.take()
     with suppress(Exception):  # sqlglot fails with any error on odd input
         trees = parser.parse(tokens, sql)
     if trees is None:
         # Raised outside the handler: the parser's error quotes the statement, and would stay in __context__.
         raise sql_refused("It cannot be read.")
+    parser.reset()
+    dialect.parsers.put(parser)
     tree = trees[0] if len(trees) == 1 else None
     if type(tree) is exp.Subquery and not any(value for key, value in tree.args.items() if key != "this"):
         # What stands behind its parentheses (ORDER BY, LIMIT) or before them (WITH) would be lost with them.
@@ -125,19 +122,14 @@ def parse(tokens: list[Token], sql: str, dialect: Dialect) -> exp.Expr:
 
 def tokenise(sql: str, dialect: Dialect) -> list[Token]:
     """The tokens of a text."""
-    try:
-        # To make one takes as long as to read a short statement with it.
-        tokeniser = dialect.idle.pop()
-    except IndexError:
-        tokeniser = dialect.engine.tokenizer()
+    tokeniser = dialect.tokenisers.take()
     made: list[Token] | None = None
     with suppress(Exception):
         made = tokeniser.tokenize(sql)
     if made is None:
         raise sql_refused("It cannot be read.")
     tokeniser.tokenize("")  # so that it keeps nothing of the text
-    if len(dialect.idle) < _IDLE:
-        dialect.idle.append(tokeniser)
+    dialect.tokenisers.put(tokeniser)
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sqlglot import ErrorLevel, exp
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from guard_sql.dialects import Dialect
@@ -16,16 +16,14 @@ _PYFORMAT: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|%\((\w+)\)s""")
 
 def write(tree: exp.Expr, dialect: Dialect) -> str:
     """The tree as text, every name quoted, without comments, its parameters as `:name`."""
+    generator = dialect.generators.take()
     try:
-        # Names of functions stay as they are: the text has to read back as this very tree.
-        generator = dialect.engine.generator(
-            identify=True, comments=False, normalize_functions=False, unsupported_level=ErrorLevel.RAISE
-        )
         written: str = generator.generate(tree, copy=False)
     except SqlglotError:
         written = ""
     if not written:
         raise sql_refused("It cannot be written in this dialect.")
+    dialect.generators.put(generator)
     if "%(" not in written:
         return written
     return _PYFORMAT.sub(lambda found: f":{found[1]}" if found[1] else found[0], written)
