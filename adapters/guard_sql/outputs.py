@@ -11,7 +11,7 @@ from guard.errors import Refused
 from guard_sql.expressions import Expressions
 from guard_sql.notes import Notes
 from guard_sql.refusal import sql_refused
-from guard_sql.scope import AMBIGUOUS, From, Scope, bare, named
+from guard_sql.scope import AMBIGUOUS, From, Scope, bare
 from guard_sql.settled import Output
 from guard_sql.world import fold
 
@@ -33,7 +33,7 @@ def listed(notes: Notes, node: exp.Select, walk: Expressions, labels: tuple[str,
         given = item if isinstance(item, exp.Alias) else None
         plain = item.this if given is not None else item
         name = _called(plain, given, labels[place] if labels else None, sqlite=notes.sqlite)
-        holder = named(plain, "")
+        holder = exp.Paren(this=plain)
         reads, origins = walk.value(holder)
         if given is None and isinstance(holder.this, exp.Column):
             # As the catalogue spells it.

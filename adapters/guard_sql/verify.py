@@ -101,6 +101,9 @@ def _alike(again: exp.Expr, planned: exp.Expr) -> list[exp.Expr] | None:
             return None
         if isinstance(one, exp.Expr):
             nodes.append(one)
+            # Most nodes are names, which hold a text and whether it was quoted.
+            if type(one) is exp.Identifier and type(one.this) is str and one.args == other.args:
+                continue
             if not _arguments(one.args, other.args, mine, theirs):
                 return None
         elif one != other:
