@@ -136,7 +136,7 @@ def _timed(moment: datetime) -> bool:
 _COMMON: Final[Mapping[type[object], Callable[[Any], bool]]] = MappingProxyType(
     {
         NoneType: _any,
-        int: lambda one: SMALLEST <= one <= LARGEST,
+        int: range(SMALLEST, LARGEST + 1).__contains__,
         float: lambda one: not math.isnan(one),
         bytes: lambda one: len(one) <= MAX_BYTES,
         str: _fits,

@@ -11,6 +11,7 @@ import guard_sql
 from guard.errors import Refused
 from guard_sql import text
 from guard_sql.dialects import SQLITE
+from guard_sql.writing import write
 
 
 @pytest.mark.parametrize(
@@ -112,15 +113,17 @@ def test_a_site_says_how_long_a_statement_is_and_how_many_parameters_it_takes() 
     assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
 
 
-def test_many_threads_read_at_once() -> None:
-    """A tokeniser that was used before is never one that is in use, and keeps nothing of what it read."""
-    statements = [f"SELECT full_name FROM customer WHERE id = 'k-{place}'" for place in range(200)]
+def test_many_threads_read_and_write_at_once() -> None:
+    """What was used before is never in use by another, and keeps nothing of what it read."""
+    statements = [f'SELECT "full_name" FROM "customer" WHERE "id" = \'k-{place}\'' for place in range(200)]
     failed: list[object] = []
 
     def work() -> None:
         for sql in statements:
             tokens = text.tokenise(sql, SQLITE)
             if [sql[one.start : one.end + 1] for one in tokens] != sql.replace(" =", " = ").split():
+                failed.append(sql)
+            if write(text.parse(tokens, sql, SQLITE), SQLITE) != sql:
                 failed.append(sql)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -129,15 +132,23 @@ def test_many_threads_read_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not failed
-    assert 0 < len(SQLITE.idle) <= 16
-    assert not any(one.sql or one.tokens for one in SQLITE.idle)
+    for idle in (SQLITE.tokenisers, SQLITE.parsers, SQLITE.generators):
+        assert 0 < len(idle._kept) <= 16
+    assert not any(one.sql or one.tokens for one in SQLITE.tokenisers._kept)
+    assert not any(one.sql or one._tokens or one._chunks or one.errors for one in SQLITE.parsers._kept)
+    assert not any(one.unsupported_messages for one in SQLITE.generators._kept)
 
 
-def test_a_tokeniser_that_failed_is_not_used_again() -> None:
-    kept = len(SQLITE.idle)
+def test_what_failed_is_not_used_again() -> None:
+    kept = len(SQLITE.tokenisers._kept)
     with pytest.raises(Refused):
         text.tokenise("SELECT 'never closed", SQLITE)
-    assert len(SQLITE.idle) == max(kept - 1, 0)
+    assert len(SQLITE.tokenisers._kept) == max(kept - 1, 0)
+    kept = len(SQLITE.parsers._kept)
+    sql = "SELECT 1 FROM"
+    with pytest.raises(Refused):
+        text.parse(text.tokenise(sql, SQLITE), sql, SQLITE)
+    assert len(SQLITE.parsers._kept) == max(kept - 1, 0)
 
 
 CALLS = {

@@ -18,7 +18,6 @@ release. `prepared` statements were prepared by the driver, all others are parse
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import random
 import shutil
@@ -350,9 +349,8 @@ def own(guard: Guard) -> list[str]:
             made.bind((70_002,), facts)
 
         def witnessed() -> None:
-            fresh = dataclasses.replace(
-                guarded, many=dataclasses.replace(guarded.many)
-            )  # its cached parts are made again
+            # Its cached parts are made again.
+            fresh = msgspec.structs.replace(guarded, many=msgspec.structs.replace(guarded.many))
             asked = talk.native(fresh.many.pyformat)
             witness_postgres.check(asked.sql, fresh.expected, asked.names)
 
