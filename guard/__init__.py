@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from guard.catalogue import Catalogue
     from guard.config import Settings
-    from guard.consent_record import ConsentRecord
     from guard.context import Acting
     from guard.errors import ConfigError, GuardError, Held, Misuse, Problem, Refused
     from guard.facade import Guard
     from guard.model import Activity, Actor, Consent, Decision, Declared, Notice, Outcome, Recipient, Verdict
+    from guard_ledger.consent_record import ConsentRecord
 
 __version__ = "0.1.0"
 
@@ -28,7 +28,7 @@ _HOME = {
     "Catalogue": "guard.catalogue",
     "ConfigError": "guard.errors",
     "Consent": "guard.model",
-    "ConsentRecord": "guard.consent_record",
+    "ConsentRecord": "guard_ledger.consent_record",
     "Decision": "guard.model",
     "Declared": "guard.model",
     "Guard": "guard.facade",

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import msgspec
 
 from guard.context import Approval
+from guard.draft import Draft, Kind
 from guard.effects import Request, Row
-from guard.entry import Draft, Kind
 from guard.errors import Refused
 from guard.messages import Messages
 from guard.model import Activity, Actor, Decision, Facts, Item, Reason

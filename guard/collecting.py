@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, TypeAlias
 
 from guard.attempt import Attempt
+from guard.draft import Draft
 from guard.effects import Append, Decide, Effect
-from guard.entry import Draft
 from guard.errors import Refused
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason, Remedy, Write

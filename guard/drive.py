@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, assert_nev
 import msgspec
 
 from guard import enforce
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Condition, Decision, Facts
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.model import Activity, Actor, Condition, Facts
 
 Row: TypeAlias = tuple[Any, ...]

@@ -14,7 +14,7 @@ from guard import clock, context, drive, enforce, jobs, purposes
 from guard.activities import Activities
 from guard.catalogue import Source
 from guard.config import Settings
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Actor, Decision, Declared, Facts, Operation, Outcome, Reason, Recipient, Remedy, Role
 from guard.operation import Permit

@@ -28,8 +28,8 @@ import msgspec
 from guard import catalogue
 from guard.config import Database, Settings
 from guard.config import Register as RegisterSettings
+from guard.draft import Draft, Kind
 from guard.engine import PROFILE, Entrypoint
-from guard.entry import Draft, Kind
 from guard.errors import Misuse, UnsafeWarning
 from guard.facade import Guard
 from guard.model import Activity, Consent

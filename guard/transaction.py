@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Misuse
 
 

@@ -13,11 +13,11 @@ import pytest
 from ledger_places import Place
 
 from guard import testing
-from guard.consent_record import ConsentRecord
 from guard.context import Acting
 from guard.errors import Refused, UnsafeWarning
 from guard.model import Activity, Actor, Consent, Notice
 from guard.records import DictRecords
+from guard_ledger.consent_record import ConsentRecord
 
 GET: Final = "bank:GET /applications/{customer_id}"
 POST: Final = "bank:POST /applications"

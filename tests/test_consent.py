@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from ledger_places import Place
 
 from guard.clock import stamp
-from guard.consent_record import ConsentRecord
 from guard.context import subject_key
 from guard.errors import Misuse, Refused
 from guard.model import Actor, Consent, Notice, Reason, Scope, Verdict
+from guard_ledger.consent_record import ConsentRecord
 from guard_ledger.ledger import Ledger
 from guard_ledger.person_keys import PersonKeys
 from guard_register.persons import concerns

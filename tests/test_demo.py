@@ -24,12 +24,12 @@ from fixtures_opa import Built, Serve
 from guard.config import Settings
 from guard.demo import places, tour
 from guard.demo.tour import APPLICANT, STEPS, Disagreement, Step, reading, registered
-from guard.entry import Entry
 from guard.facade import Guard
 from guard_asgi import incoming
 from guard_engine import bundle, shipped
 from guard_engine.releases import load_bundles
 from guard_ledger.ledger import Ledger
+from guard_register.entry import Entry
 from guard_register.register import Register
 from guard_register.verify import Report
 

@@ -25,7 +25,7 @@ from guard.demo.page import application, choices, desk, serve, serving
 from guard.demo.page.asked import LONGEST
 from guard.demo.page.fence import hosts
 from guard.demo.page.words import WORDS
-from guard.entry import Kind
+from guard.draft import Kind
 from guard.errors import Misuse
 from guard.facade import Guard
 

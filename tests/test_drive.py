@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guard import drive, enforce, messages
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import ALWAYS, Activity, Actor, ActorFacts, Condition, Decision, Declared, Facts, Item, Recipient, Time
 

@@ -25,7 +25,7 @@ from records_bank import (
     refused,
 )
 
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Held, Misuse, Refused
 from guard.model import Actor, Recipient
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from guard.clock import stamp
 from guard.context import subject_key
-from guard.entry import Draft, Touched
+from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import (
     ALWAYS,
@@ -38,6 +38,7 @@ from guard.model import (
 )
 from guard.wire import canonical
 from guard_ledger.ledger import Ledger
+from guard_register.entry import Touched
 from guard_register.log import MAX_LINE
 from guard_register.persons import concerns
 from guard_register.reader import outcomes

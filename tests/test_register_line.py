@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from test_register import DECISION, NOW, OFFICER, activity, draft
 
-from guard.entry import Draft, Entry, Tail
+from guard.draft import Draft
 from guard.errors import Refused
 from guard.model import Actor, Reason, Recipient
 from guard.wire import canonical
+from guard_register.entry import Entry, Tail
 from guard_register.line import Scribe
 from guard_register.persons import concerns
 from guard_register.seal import KeyFile, unseal

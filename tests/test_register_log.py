@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Refused
 from guard.model import Actor, Recipient
 from guard_register import log as module
@@ -29,7 +29,7 @@ DRAFT = Draft(kind="denied", actor=Actor(id="o-7"), recipient=Recipient(kind="st
 CHILD = """
 import os, sys, threading
 from guard.model import Actor, Recipient
-from guard.entry import Draft
+from guard.draft import Draft
 from guard_register.register import Register
 from guard_register.seal import KeyFile
 directory, key, threads, each = sys.argv[1:]

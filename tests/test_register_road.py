@@ -27,8 +27,8 @@ import pytest
 import guard_dbapi
 from guard import Actor, Guard, Refused, Settings
 from guard.demo import tour
-from guard.entry import Entry
 from guard_register import reader
+from guard_register.entry import Entry
 from guard_register.merkle import Tree
 from guard_register.persons import commitment, concerns
 from guard_register.seal import KeyFile, unseal

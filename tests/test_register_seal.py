@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.entry import Sealed
 from guard.errors import Refused
 from guard_register import seal
+from guard_register.entry import Sealed
 from guard_register.seal import KeyFile
 
 

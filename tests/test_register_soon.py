@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import Actor
 from guard_register import log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.entry import Draft, Kind
+from guard.draft import Draft, Kind
 from guard.errors import Refused
 from guard.model import Actor, Recipient
 from guard_register.reader import entries

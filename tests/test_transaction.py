@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Misuse
 from guard.model import Actor
 from guard.transaction import Transaction

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from guard.consent_record import ConsentRecord, Pairs
 from guard.errors import Refused
 from guard.model import ASSURANCE, Consent, Verdict
 from guard.wire import canonical
+from guard_ledger.consent_record import ConsentRecord, Pairs
 from guard_ledger.store import chunks
 from guard_ledger.tables import consent, grant, renewal, scope
 

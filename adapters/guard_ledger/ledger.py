@@ -24,13 +24,13 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.engine import URL
 
 from guard import clock
-from guard.consent_record import EVERY, ConsentRecord, Pairs, checked, digest, name, narrowed, pairs
 from guard.context import STAFF, subject_key
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Refused
 from guard.messages import OWN, Messages
 from guard.model import Actor, Consent, Notice, Reason, Verdict
 from guard_ledger import grants, notices, rejudge, renewals, withdrawals
+from guard_ledger.consent_record import EVERY, ConsentRecord, Pairs, checked, digest, name, narrowed, pairs
 from guard_ledger.grants import Kept
 from guard_ledger.person_keys import PersonKeys
 from guard_ledger.store import Store, chunks

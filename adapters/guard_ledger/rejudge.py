@@ -18,8 +18,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from guard.consent_record import pairs
 from guard.model import Consent, Time, Verdict
+from guard_ledger.consent_record import pairs
 from guard_ledger.grants import number_of, scopes
 from guard_ledger.tables import consent, grant, meta
 

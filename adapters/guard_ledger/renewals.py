@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select, update
 
-from guard.consent_record import ConsentRecord
 from guard.errors import Refused
+from guard_ledger.consent_record import ConsentRecord
 from guard_ledger.grants import record_of
 from guard_ledger.tables import consent, grant, renewal
 

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Select, insert, select, update
 
 from guard import clock
 from guard.context import STAFF
+from guard.draft import Draft, Kind
 from guard.effects import Claim, Request
-from guard.entry import Draft, Kind, Sealed
 from guard.errors import Held, Misuse, Refused
 from guard.messages import Messages
 from guard.model import Actor, Reason
@@ -27,6 +27,7 @@ from guard_ledger.reviewers import seated, spelt
 from guard_ledger.store import Store
 from guard_ledger.tables import review as table
 from guard_register import seal
+from guard_register.entry import Sealed
 
 Status: TypeAlias = Literal["held", "approved", "consumed", "rejected"]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, func, insert, select
 
-from guard.consent_record import EVERY, ConsentRecord
+from guard_ledger.consent_record import EVERY, ConsentRecord
 from guard_ledger.store import chunks
 from guard_ledger.tables import grant, withdrawal
 

@@ -21,10 +21,11 @@ import msgspec
 
 from guard import clock
 from guard.context import subject_key
-from guard.entry import VERSION, Draft, Entry, Persons, Tail, Who, decided, touched
+from guard.draft import Draft
 from guard.errors import Refused
 from guard.model import Actor, Recipient
 from guard.wire import canonical
+from guard_register.entry import VERSION, Entry, Persons, Tail, Who, decided, touched
 from guard_register.kept import MAX_NAME, MAX_SEALED, MAX_STATEMENT, kept, text, texts
 from guard_register.log import MAX_LINE, Line
 from guard_register.persons import Keys, commitment

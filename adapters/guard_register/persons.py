@@ -12,7 +12,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from guard.entry import Entry
+from guard_register.entry import Entry
 
 Keys: TypeAlias = Callable[[Sequence[str]], Mapping[str, bytes]]
 """The keys of persons by subject, made on first use."""

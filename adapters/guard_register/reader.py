@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from guard.entry import OUTCOMES, Entry
 from guard.errors import Refused
+from guard_register.entry import OUTCOMES, Entry
 from guard_register.log import MAX_LINE
 
 _decode: Final = msgspec.json.Decoder(Entry).decode

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from guard import clock
-from guard.entry import OUTCOMES, Draft, Entry
+from guard.draft import Draft
 from guard.errors import Misuse, Refused
+from guard_register.entry import OUTCOMES, Entry
 from guard_register.line import Scribe
 from guard_register.log import Line, Log
 from guard_register.persons import Keys

@@ -22,9 +22,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from guard.entry import Entry, Sealed
 from guard.errors import Refused
 from guard.wire import canonical
+from guard_register.entry import Entry, Sealed
 
 ALGORITHM: Final = "A256GCM"
 _MARK: Final = b"guard-register-key-1 "

@@ -20,7 +20,7 @@ from anyio import Event, move_on_after
 from guard.errors import Refused
 
 if TYPE_CHECKING:
-    from guard.entry import Draft
+    from guard.draft import Draft
 
 AppendAll: TypeAlias = Callable[[Sequence["Draft"]], list[int | Exception]]
 

@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from guard.entry import OUTCOMES, VERSION, Entry
 from guard.wire import canonical
+from guard_register.entry import OUTCOMES, VERSION, Entry
 from guard_register.log import Checkpoint, Head, read_checkpoint, read_head
 from guard_register.merkle import Tree
 from guard_register.reader import lines, shards

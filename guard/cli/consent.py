@@ -12,10 +12,10 @@ import typer
 
 from guard import wire
 from guard.cli import show
-from guard.consent_record import ConsentRecord
 from guard.errors import Misuse
 from guard.facade import Guard
 from guard.model import Verdict
+from guard_ledger.consent_record import ConsentRecord
 from guard_ledger.grants import Kept
 
 app = typer.Typer(help="The consent ledger.", no_args_is_help=True)

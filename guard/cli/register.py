@@ -11,9 +11,9 @@ from rich.padding import Padding
 
 from guard.cli import show
 from guard.config import Settings
-from guard.entry import Entry
 from guard.errors import Misuse
 from guard_register import reader
+from guard_register.entry import Entry
 from guard_register.verify import verify as check
 
 app = typer.Typer(help="The register: who asked what, why, and what was decided.", no_args_is_help=True)

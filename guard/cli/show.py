@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from guard.entry import name_of
 from guard.errors import Problem, Refused
+from guard_register.entry import name_of
 
 out: Final = Console(highlight=False, soft_wrap=False)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)

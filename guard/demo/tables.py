@@ -23,10 +23,10 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
 from guard import clock
-from guard.consent_record import ConsentRecord
 from guard.demo.schema import Holder, Row, made
 from guard.errors import Misuse
 from guard.model import Consent, Notice
+from guard_ledger.consent_record import ConsentRecord
 from guard_ledger.ledger import Ledger
 
 ZONE: Final = "Asia/Shanghai"

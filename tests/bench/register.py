@@ -25,7 +25,7 @@ from pathlib import Path
 from unittest import mock
 
 from guard.clock import stamp
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.model import ALWAYS, Activity, Actor, Decision, Declared, Item, Recipient, RelationCondition, Treatment
 from guard_ledger.ledger import Ledger
 from guard_register import log

@@ -17,9 +17,9 @@ from test_scenarios_transactions import SCORE, engine
 
 import guard_dbapi
 from guard import Actor, Refused
-from guard.consent_record import ConsentRecord
 from guard.demo import bank as example
 from guard.model import Declared
+from guard_ledger.consent_record import ConsentRecord
 
 # --- 4 --------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from conftest import NEAR, Scene
 from dbapi_bank import LIN, PURPOSE, Bank
 
 from guard import Actor, Held, Refused
-from guard.entry import Entry
 from guard_register import reader
+from guard_register.entry import Entry
 from guard_register.merkle import Tree
 from guard_register.persons import commitment, concerns
 from guard_register.seal import KeyFile, unseal

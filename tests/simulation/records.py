@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from guard import catalogue, enforce
+from guard.draft import Draft
 from guard.effects import HoldsEach
-from guard.entry import Draft
 from guard.errors import Held, Refused
 from guard.model import ALWAYS, Decision, Treatment
 from guard.records import DictRecords, Plan

@@ -16,7 +16,7 @@ import msgspec
 
 from guard import enforce, messages
 from guard.collecting import collecting
-from guard.entry import Draft
+from guard.draft import Draft
 from guard.errors import Held, Refused
 from guard.model import (
     ALWAYS,

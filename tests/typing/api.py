@@ -8,8 +8,8 @@ from typing import Any, assert_type
 import guard_dbapi
 from guard import Actor, Decision, Declared, Guard, Outcome, Recipient, Refused, Verdict
 from guard.collecting import Collected
-from guard.consent_record import ConsentRecord
 from guard.records import DictRecords
+from guard_ledger.consent_record import ConsentRecord
 
 GET = "bank:GET /customers/{id}"
 

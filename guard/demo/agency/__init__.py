@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from guard.consent_record import ConsentRecord
 from guard.demo import tables
 from guard.demo.agency.schema import metadata, person
 from guard.demo.schema import Holder, Row
+from guard_ledger.consent_record import ConsentRecord
 from guard_ledger.ledger import Ledger
 
 HERE: Final = Path(__file__).parent

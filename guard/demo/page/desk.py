@@ -15,7 +15,6 @@ import msgspec
 
 import guard_dbapi
 from guard import clock, context
-from guard.consent_record import ConsentRecord
 from guard.demo import bank
 from guard.demo.abridged import abridged
 from guard.demo.page import web
@@ -23,13 +22,14 @@ from guard.demo.page.answer import Answer, Ended, apart, cells, rules
 from guard.demo.page.asked import Asked
 from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, ROUTES, STATEMENTS, Statement, Who
 from guard.demo.page.words import WORDS
-from guard.entry import Entry, name_of
 from guard.errors import GuardError, Held, Misuse, Refused
 from guard.facade import Guard
 from guard.model import Activity, Consent, Operation, Outcome, Recipient
 from guard_dbapi import GuardedConnection, GuardedCursor
 from guard_explain import Explanation, explain
+from guard_ledger.consent_record import ConsentRecord
 from guard_register import reader
+from guard_register.entry import Entry, name_of
 
 SECONDS: Final = 5.0
 """How long one statement may run."""

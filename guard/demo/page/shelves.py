@@ -11,11 +11,11 @@ import msgspec
 
 from guard.demo.page.choices import NOBODY, OWN, PERSONS, WITHDRAWN
 from guard.demo.page.words import WORDS
-from guard.entry import Entry, name_of
 from guard.errors import Refused
 from guard.facade import Guard
 from guard_explain import Lang
 from guard_ledger.review import Waiting
+from guard_register.entry import Entry, name_of
 from guard_register.verify import Report
 
 LAST: Final = 10

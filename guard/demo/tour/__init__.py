@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from guard.config import Settings
-from guard.consent_record import ConsentRecord
 from guard.demo import agency, bank
 from guard.demo.people import APPLICANT
 from guard.demo.tour import collecting, consenting, exporting, reading, registered, reporting
 from guard.demo.tour.holder import Holder, Played
 from guard.demo.tour.step import Detail, Disagreement, Ended, Statements, Step
 from guard.facade import Guard
+from guard_ledger.consent_record import ConsentRecord
 from guard_ledger.ledger import Ledger
 
 __all__ = [

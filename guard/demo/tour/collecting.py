@@ -14,8 +14,8 @@ from guard.demo.people import APPLICANT, PURPOSE
 from guard.demo.tour.holder import Holder, Played, Trace
 from guard.demo.tour.request import Tap, post
 from guard.demo.tour.step import Disagreement, Step
-from guard.entry import Entry
 from guard.model import Actor
+from guard_register.entry import Entry
 
 PATH: Final = "/applications"
 FORM: Final[Mapping[str, Any]] = {

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from guard.consent_record import ConsentRecord
 from guard.demo.people import FORM, MARKETING, PURPOSE, UNDECIDED
 from guard.demo.tour.holder import Holder, Played, Trace
 from guard.demo.tour.step import Disagreement, Step
 from guard.errors import Refused
 from guard.model import Consent
+from guard_ledger.consent_record import ConsentRecord
 
 FORMS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "consent-lifetime": ("a consent to underwriting that never ends", {"expires_at": None}),

@@ -13,10 +13,11 @@ import msgspec
 import guard_dbapi
 from guard.demo.people import who
 from guard.demo.tour.step import Detail, Disagreement, Ended, Statements, Step
-from guard.entry import Entry, Kind
+from guard.draft import Kind
 from guard.errors import Held, Refused
 from guard.facade import Guard
 from guard.model import Actor, Outcome
+from guard_register.entry import Entry
 from guard_register.persons import concerns
 
 

@@ -6,11 +6,11 @@ from typing import Final
 
 import msgspec
 
-from guard.consent_record import ConsentRecord
 from guard.demo.people import ANALYST, FORM, REPORTED, REPORTING
 from guard.demo.tour.consenting import filled
 from guard.demo.tour.holder import Holder, Played, Trace
 from guard.errors import Refused
+from guard_ledger.consent_record import ConsentRecord
 
 FORBIDDEN: Final = ("religion", "blood_type")
 READ: Final = "SELECT full_name, religion, blood_type FROM person WHERE person_id = ?"

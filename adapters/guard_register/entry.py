@@ -1,8 +1,8 @@
 """What the register keeps of one attempted operation.
 
-A `Draft` is what the program knows, in clear; it lives in memory only. An `Entry` is what is written: the
-persons as keyed commitments, parameters and literals sealed, the statement without them. The format is
-versioned by `v` and only grows: a reader refuses a version or a key that it does not know.
+A `guard.draft.Draft` is what the program knows, in clear; an `Entry` is what is written of it: the persons as
+keyed commitments, parameters and literals sealed, the statement without them. The format is versioned by `v`
+and only grows: a reader refuses a version or a key that it does not know.
 
 A line of the log is the canonical JSON of one Entry (fields in declared order, defaults left out).
 """
@@ -11,21 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from guard.draft import Draft, Kind
 from guard.model import (
     ALWAYS,
     NEVER,
     Activity,
-    Actor,
     ActorKind,
     Decision,
     Declared,
     Item,
     Operation,
-    Reason,
     Recipient,
     Role,
     Treatment,
@@ -35,13 +34,6 @@ from guard.model import (
 VERSION: Final = 1
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
-
-Kind: TypeAlias = Literal[
-    "read", "intent", "done", "failed", "rolled_back", "denied", "held", "approved", "rejected", "consent"
-]
-"""A read is one released batch. What is `held` waits for another person, who has it `approved` or `rejected`;
-`review` names it in all of these, and in what was released on it. An `intent` comes before the effect of a write;
-`done`, `failed` and `rolled_back` refer to it, and an intent that nothing refers to reads as done."""
 
 
 def name_of(shard: str, seq: int) -> str:
@@ -54,35 +46,6 @@ OUTCOMES: Final = frozenset({"done", "failed", "rolled_back"})
 
 class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A strict, immutable record whose defaults are not written."""
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be registered, in clear. `Register.append` makes an Entry of it.
-
-    `sealed` holds the parameters and literals of the statement, any JSON value. `subjects` are canonical
-    keys. Where persons cannot be told one by one, `persons` is how many they are. `refers_to` is the number
-    of an earlier entry of this process. `consent` is the id of a consent that was recorded or withdrawn.
-    `purpose` and `recipient` are for attempts that came to no activity. An actor to whom data go as the person
-    they are about, or of whom no recipient is known, is written as a commitment like any other person.
-    """
-
-    kind: Kind
-    actor: Actor
-    activity: Activity | None = None
-    purpose: str | None = None
-    recipient: Recipient | None = None
-    decision: Decision | None = None
-    reasons: tuple[Reason, ...] = ()
-    basis: str | None = None
-    digests: Mapping[str, str] = MappingProxyType({})
-    statement: str | None = None
-    sealed: object = None
-    subjects: tuple[str, ...] = ()
-    persons: int | None = None
-    rows: int | None = None
-    refers_to: int | None = None
-    review: str | None = None
-    consent: str | None = None
 
 
 class Who(_Frozen, frozen=True):
