@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ledger_places import Place
 
+from guard.draft import Draft
 from guard.effects import Claim, Request
-from guard.entry import Draft
 from guard.errors import Held, Refused
 from guard.messages import OWN
 from guard.model import Actor
