@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
+import string
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from test_register import DECISION, NOW, OFFICER, activity, draft
 
 from guard.draft import Draft
@@ -16,7 +21,7 @@ from guard.model import Actor, Reason, Recipient
 from guard.wire import canonical
 from guard_register.entry import Entry, Tail
 from guard_register.line import Scribe
-from guard_register.persons import concerns
+from guard_register.persons import commitment, commitments, concerns
 from guard_register.seal import KeyFile, unseal
 
 SHARD = "00ff"
@@ -147,6 +152,27 @@ def test_salts_do_not_repeat_in_a_forked_child(scribe):
         theirs = stream.read().split()
     assert len(theirs) == 100
     assert not {written(scribe, BASE).salt for _ in range(100)} & set(theirs)
+
+
+def test_every_letter_of_a_salt_is_random(scribe):
+    salts = [written(scribe, BASE).salt for _ in range(2_000)]
+    assert {len(salt) for salt in salts} == {22}
+    letters = set(string.ascii_letters + string.digits + "-_")
+    assert all({salt[place] for salt in salts} == letters for place in range(22))
+
+
+def test_a_commitment_of_an_earlier_release_is_made_the_same_today():
+    assert commitment(bytes(range(32)), "salt", "p-1") == "H0C7cr46M-2GtuY8Aod1xYrzWzLXoIFQo_EXtjxriQE"
+
+
+@given(st.dictionaries(st.text(max_size=200), st.binary(max_size=200), max_size=3), st.text(max_size=30))
+@example({"at most a block": b"k" * 64, "longer": b"k" * 65}, "salt")
+def test_commitments_are_hmacs_of_their_persons_each_under_its_key(keys, salt):
+    made = commitments(keys, salt)
+    assert made.keys() == keys.keys()
+    for subject, key in keys.items():
+        text = b"guard register person 1\0" + salt.encode() + b"\0" + subject.encode()
+        assert urlsafe_b64decode(made[subject] + "=") == hmac.digest(key, text, "sha256")
 
 
 def test_one_nonce_is_for_one_plaintext(sealer):

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -230,6 +231,61 @@ def test_appends_that_come_during_a_sync_share_the_next_one(directory, monkeypat
             thread.join()
         assert len(syncs) == 2
         assert register.verify().size == 21
+
+
+class Waits:
+    """Threads that wait for a batch, and how it ended for each; `first` joined before them and have yet to wait."""
+
+    def __init__(self, number: int, first: int = 0) -> None:
+        self.batch = module._Batch()
+        self.join()  # who leads
+        self.ended: list[bool] = []
+        self.first = [self.join() for _ in range(first)]
+        self.threads = [threading.Thread(target=self.wait, args=(self.join(), 10.0)) for _ in range(number)]
+        for one in self.threads:
+            one.start()
+
+    def join(self) -> threading.Lock:
+        return self.batch.join([lambda _: b""])[1]
+
+    def wait(self, settled: threading.Lock, seconds: float) -> None:
+        self.ended.append(self.batch.wait(settled, seconds))
+
+    def end(self) -> list[bool]:
+        for one in self.threads:
+            one.join(5)
+        return self.ended
+
+
+def test_each_who_waits_wakes_others_until_all_are_awake():
+    waits = Waits(30)
+    waits.batch.wake()
+    assert waits.end() == [True] * 30
+
+
+def test_who_gives_up_is_not_counted_on_to_wake_others():
+    waits = Waits(10, first=3)
+    for one in waits.first:
+        waits.wait(one, 0.001)
+    waits.batch.wake()
+    assert waits.end() == [False] * 3 + [True] * 10
+
+
+def test_who_gives_up_while_being_woken_wakes_others_all_the_same():
+    waits = Waits(10, first=1)
+    waits.batch._waiting.popleft()  # about to be woken, when its time is over
+    waits.wait(waits.first[0], 0.001)
+    assert waits.end() == [False] + [True] * 10
+
+
+def test_who_is_interrupted_while_being_woken_wakes_others_all_the_same():
+    class Interrupted:
+        acquire = Mock(side_effect=KeyboardInterrupt)
+
+    waits = Waits(10)
+    with pytest.raises(KeyboardInterrupt):
+        waits.batch.wait(Interrupted, 1.0)  # woken already
+    assert waits.end() == [True] * 10
 
 
 def test_a_disk_that_hangs_refuses_those_who_wait(directory, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +63,20 @@ def test_a_damaged_key_is_refused_and_never_replaced(path, content):
 def test_a_key_without_a_folder_is_refused(path):
     with pytest.raises(Refused, match="cannot be read or made"):
         KeyFile(path.parent / "missing" / "register.key")
+
+
+def test_a_seal_of_an_earlier_release_opens_and_would_be_made_the_same_today(path):
+    path.write_bytes(b"guard-register-key-1 " + b64encode(bytes(range(32))) + b"\n")
+    path.chmod(0o600)
+    key = KeyFile(path)
+    sealed = Sealed(
+        alg="A256GCM",
+        key="32fb1f36c6bfa4e1",
+        box="w0MoIRotqIZ2BQUNE0su62PE3l2CrmR9zz9++YjOOGy0N9yyZ1J8LfFw1gkj3m+r2YHyaBatacVd334dK0vaAN179k2jnRr7OCQGc9Bg"
+        "eYCnzgI/cce5EDRUvgI=",
+    )
+    assert seal.seal(key, ["1101"], "00ff00ff00ff00ff", "salt") == sealed
+    assert key.open(sealed, "00ff00ff00ff00ff", "salt").rstrip() == b'["1101"]'
 
 
 @pytest.mark.parametrize(("shard", "salt"), [("other", "salt"), ("shard", "other")])

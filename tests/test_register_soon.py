@@ -179,6 +179,35 @@ def test_a_disk_that_hangs_is_waited_for_so_long(register: Register, monkeypatch
     disk.free.set()
 
 
+def test_that_the_first_is_cancelled_makes_nobody_wait_longer(register: Register, monkeypatch: Patch) -> None:
+    """On asyncio; nor does who comes after the time is over wait at all."""
+    register.append(draft())
+    disk = Disk(monkeypatch)
+    disk.free.clear()
+    refused: list[tuple[str, ...]] = []
+
+    async def one(place: int) -> None:
+        with pytest.raises(Refused) as raised:
+            await register.append_soon(draft(place))
+        refused.append(raised.value.rules)
+
+    async def main() -> None:
+        with anyio.move_on_after(0.01):
+            await register.append_soon(draft())  # its group is at the disk
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                with anyio.move_on_after(0.01):
+                    await register.append_soon(draft())  # the first of the next one
+                for place in range(3):
+                    tasks.start_soon(one, place)
+            assert register._soon._gathering is not None
+            await one(3)
+
+    anyio.run(main)
+    assert refused == [("GUARD-REGISTER",)] * 4
+    disk.free.set()
+
+
 def test_loops_in_several_threads_share_a_shard(register: Register) -> None:
     numbers: list[int] = []
 

@@ -19,6 +19,8 @@ from uuid import UUID
 
 import msgspec
 
+from guard.wire import canonical
+
 MAX_SEALED: Final = 2 * 1024 * 1024
 """The most of one entry that is sealed, in bytes of JSON: encrypted it leaves room for the rest of the line."""
 
@@ -36,14 +38,15 @@ _BITS: Final = 4096
 _AS_TEXT: Final = frozenset({date, datetime, time, timedelta, Decimal, UUID})
 """Kept as the text that JSON has for them; exactly these types, since a subclass may do anything."""
 
-_encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _name: Final = type.__dict__["__name__"].__get__  # the type's own name, past what a metaclass says
+
+_OF_PARTS: Final = (list, tuple, dict)  # a union written in place would be made anew for each part
 
 R = TypeVar("R", bound=msgspec.Struct)
 
 
-def kept(given: object, most: int = MAX_SEALED) -> object:
-    """The value as JSON of at most `most` bytes; never fails.
+def kept(given: object, most: int = MAX_SEALED) -> msgspec.Raw:
+    """The value as canonical JSON of at most `most` bytes; never fails.
 
     Where a mapping of a few parts is too long as a whole, each part gets an equal share of the room.
     """
@@ -53,7 +56,7 @@ def kept(given: object, most: int = MAX_SEALED) -> object:
     share = most // len(given) - MAX_NAME * 8  # a key may be six times as long in JSON as in UTF-8
     if share < MAX_NAME or any(text(key) != key for key in given):
         return made
-    return {key: _within(part, share)[1] for key, part in given.items()}
+    return _raw({key: _within(part, share)[1] for key, part in given.items()})
 
 
 def text(given: object, most: int = MAX_NAME) -> str:
@@ -73,14 +76,18 @@ def texts(record: R) -> R:
     return msgspec.structs.replace(record, **{name: text(part) for name, part in parts.items() if part is not None})
 
 
-def _within(given: object, most: int) -> tuple[bool, object]:
+def _within(given: object, most: int) -> tuple[bool, msgspec.Raw]:
     try:
-        made = _Reader(most).read(given)
-        if len(_encode(made)) <= most:
+        made = _raw(_Reader(most).read(given))
+        if len(made) <= most:
             return True, made
     except Exception:  # noqa: BLE001, S110 — what a value of the program may raise is not known, nor told
         pass
-    return False, _described(given)
+    return False, _raw(_described(given))
+
+
+def _raw(made: object) -> msgspec.Raw:
+    return msgspec.Raw(canonical(made))
 
 
 class _TooMuch(Exception):
@@ -89,6 +96,8 @@ class _TooMuch(Exception):
 
 class _Reader:
     """Reads one value. `left` bounds the work: at least so many bytes would be written."""
+
+    __slots__ = ("_left",)
 
     def __init__(self, left: int) -> None:
         self._left = left
@@ -113,12 +122,12 @@ class _Reader:
             return self._bytes(bytes.__getitem__(given, slice(None)))
         if kind in _AS_TEXT:
             return msgspec.to_builtins(given)
-        if issubclass(kind, list | tuple | dict) and depth < _DEPTH:
+        if issubclass(kind, _OF_PARTS) and depth < _DEPTH:
             return self._parts(given, depth + 1)
         return _described(given)
 
     def _text(self, plain: str) -> object:
-        if len(plain) > self._left or _utf8(plain) is None:
+        if len(plain) > self._left or not (plain.isascii() or _utf8(plain) is not None):
             return _described(plain)
         self._left -= len(plain)
         return plain
@@ -130,13 +139,16 @@ class _Reader:
         return b64encode(plain).decode()
 
     def _parts(self, given: Any, depth: int) -> object:
-        if issubclass(type(given), list | tuple):
-            base = list if issubclass(type(given), list) else tuple
-            return [self.read(part, depth) for part in base.__iter__(given)]
-        pairs = [(self.read(key, depth), self.read(part, depth)) for key, part in dict.items(given)]
-        if all(type(key) is str for key in dict.keys(given)) and all(type(key) is str for key, _ in pairs):
-            return dict(pairs)
-        return [list(pair) for pair in pairs]
+        for base in (list, tuple):
+            if issubclass(type(given), base):
+                return [self.read(part, depth) for part in base.__iter__(given)]
+        pairs = []
+        named = True
+        for key, part in dict.items(given):
+            name = self.read(key, depth)
+            named = named and type(key) is str and type(name) is str
+            pairs.append((name, self.read(part, depth)))
+        return dict(pairs) if named else [list(pair) for pair in pairs]
 
 
 def _described(given: Any) -> Mapping[str, object]:

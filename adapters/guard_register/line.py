@@ -28,7 +28,7 @@ from guard.wire import canonical
 from guard_register.entry import VERSION, Entry, Persons, Tail, Who, decided, touched
 from guard_register.kept import MAX_NAME, MAX_SEALED, MAX_STATEMENT, kept, text, texts
 from guard_register.log import MAX_LINE, Line
-from guard_register.persons import Keys, commitment
+from guard_register.persons import Keys, commitments
 from guard_register.seal import Sealer, seal
 
 _decode: Final = msgspec.json.Decoder(Entry).decode
@@ -40,7 +40,12 @@ _ROLES: Final = 200
 _MAX_REST: Final = MAX_LINE - 100
 """The longest part of a line after the number."""
 
-_SALT: Final = 16
+_LINE: Final = b'{"v":%d,"shard":"%%b","seq":%%d%%b' % VERSION
+"""A line: its shard, its number, all the rest."""
+
+_SALT: Final = 22
+"""Letters of base64url of a salt: 132 random bits."""
+
 _SALTS: Final = 256
 _REMEMBERED: Final = 512
 _MIDDLE: Final = 16 * 1024
@@ -69,13 +74,15 @@ class Scribe:
             rest = self._rest(draft, shard, MAX_NAME, 0)
         if len(rest) > _MAX_REST:
             raise Refused.own("GUARD-REGISTER", "The entry is too long.")
-        before = _before(shard)
-        return lambda number: before + str(number).encode() + rest
+        name = shard.encode()
+        return lambda number: _LINE % (name, number, rest)
 
     def _rest(self, draft: Draft, shard: str, sealed: int, itemise: int) -> bytes:
         """What comes after the number; seals at most `sealed` bytes and names at most `itemise` persons."""
-        with suppress(msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
+        try:  # not `suppress`: here that would take as long as the encryption
             return self._made(draft, shard, sealed, itemise)
+        except (msgspec.MsgspecError, AttributeError, TypeError, ValueError, OverflowError):
+            pass
         # raised here, so that the error, which may quote the value, is not even its context
         raise Refused.own("GUARD-REGISTER", "A part of the entry has a type that cannot be kept.")
 
@@ -92,8 +99,8 @@ class Scribe:
             persons=_persons(draft, tuple(sorted({committed[one] for one in listed}))),
             rows=draft.rows,
             refers_to=draft.refers_to,
-            review=_text(draft.review),
-            consent=_text(draft.consent),
+            review=None if draft.review is None else text(draft.review),
+            consent=None if draft.consent is None else text(draft.consent),
         )
         key = None if named else _constant(draft, recipient)
         middle = None if key is None else self._middles.get(key)
@@ -104,7 +111,7 @@ class Scribe:
         who = _who(draft.actor, hidden=named) if by is None else _person(draft.actor, committed[by])
         encoded = canonical(self._entry(draft, shard, time, salt, who, recipient, tail))
         _decode(encoded)
-        rest = encoded.removeprefix(_before(shard) + b"0")
+        rest = encoded.removeprefix(_LINE % (shard.encode(), 0, b""))
         if key is not None:
             ending = _after(canonical(tail))
             self._remember(key, draft, rest[len(_kind(draft.kind, time, salt)) : len(rest) - len(ending)])
@@ -136,9 +143,7 @@ class Scribe:
         )
 
     def _committed(self, salt: str, persons: tuple[str, ...]) -> Mapping[str, str]:
-        wanted = tuple(dict.fromkeys(persons))
-        keys = self._keys(wanted) if wanted else {}
-        return {one: commitment(keys[one], salt, one) for one in wanted}
+        return commitments(self._keys(tuple(dict.fromkeys(persons))), salt) if persons else {}
 
     def _remember(self, key: Hashable, draft: Draft, middle: bytes) -> None:
         if len(middle) > _MIDDLE:
@@ -180,10 +185,11 @@ def _constant(draft: Draft, recipient: Recipient | None) -> Hashable:
         activity.declared,
         id(activity.items),
     )
-    with suppress(TypeError):  # a part is of no type that it should have
+    try:
         hash(key)
-        return key
-    return None
+    except TypeError:  # a part is of no type that it should have
+        return None
+    return key
 
 
 class _Salts:
@@ -199,15 +205,11 @@ class _Salts:
         if self._pid != pid:
             self._pid, self._ready = pid, []
         while True:
-            with suppress(IndexError):  # another thread may take the last
+            try:
                 return self._ready.pop()
-            drawn = os.urandom(_SALT * _SALTS)
-            parts = (drawn[place : place + _SALT] for place in range(0, len(drawn), _SALT))
-            self._ready += [urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts]
-
-
-def _before(shard: str) -> bytes:
-    return b'{"v":%d,"shard":"%s","seq":' % (VERSION, shard.encode())
+            except IndexError:  # another thread may take the last of the new ones too
+                drawn = urlsafe_b64encode(os.urandom(_SALTS * _SALT * 6 // 8)).decode()
+                self._ready += [drawn[place : place + _SALT] for place in range(0, len(drawn), _SALT)]
 
 
 def _kind(kind: str, time: int, salt: str) -> bytes:

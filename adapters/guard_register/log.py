@@ -15,6 +15,7 @@ import os
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,7 +99,7 @@ class Log:
             place, settled = batch.join(lines)
         if leads:
             self._commit(batch)
-        elif not settled.acquire(timeout=2 * self._wait):
+        elif not batch.wait(settled, 2 * self._wait):
             self._close(batch)
             raise Refused.own("GUARD-REGISTER", _SLOW)
         if batch.error is not None:
@@ -153,7 +154,7 @@ class Log:
             self._close(batch)
             if free:
                 self._writing.release()
-            batch.settle()
+            batch.wake()
 
     def _write(self, lines: Sequence[Line]) -> int:
         """Writes all lines durably or none; gives the number of the first."""
@@ -209,7 +210,8 @@ class Log:
 class _Batch:
     """Entries that are written together. Until it is known that they were, they were not.
 
-    Each who waits has a lock of their own: one event for all would make them queue once more when it is set.
+    Each who waits has a lock of their own: one event for all would make them queue once more when it is set. Two
+    are woken, and each of them wakes two more: all at once would do nothing but take the processor from one another.
     """
 
     __slots__ = ("_waiting", "error", "first", "lines")
@@ -218,7 +220,7 @@ class _Batch:
         self.lines: list[Line] = []
         self.error: str | None = _FAILED
         self.first = -1
-        self._waiting: list[threading.Lock] = []
+        self._waiting: deque[threading.Lock] = deque()
 
     def join(self, lines: Sequence[Line]) -> tuple[int, threading.Lock]:
         """Adds entries; gives the place of the first, and what is free once all is settled.
@@ -233,10 +235,28 @@ class _Batch:
         self.lines += lines
         return place, settled
 
-    def settle(self) -> None:
-        """Lets everybody go on who waits."""
-        for one in self._waiting:
-            one.release()
+    def wait(self, settled: threading.Lock, seconds: float) -> bool:
+        """Waits until all is settled; False if it was not in time."""
+        woken = False
+        try:
+            woken = settled.acquire(timeout=seconds)
+        finally:  # also where a signal ends the waiting: others may be woken by nobody else
+            if woken or not self._left(settled):
+                self.wake()
+        return woken
+
+    def wake(self) -> None:
+        """All is settled: lets two go on of those who wait."""
+        with suppress(IndexError):
+            self._waiting.popleft().release()
+            self._waiting.popleft().release()
+
+    def _left(self, settled: threading.Lock) -> bool:
+        """Waits no longer; False if it was to be woken just then."""
+        with suppress(ValueError):
+            self._waiting.remove(settled)
+            return True
+        return False
 
 
 class _Unusable(Exception):

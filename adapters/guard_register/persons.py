@@ -7,9 +7,9 @@ are about the same one. So destroying the key is erasure, and the log stays whol
 
 from __future__ import annotations
 
-import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Final, TypeAlias
 
 from guard_register.entry import Entry
@@ -18,13 +18,28 @@ Keys: TypeAlias = Callable[[Sequence[str]], Mapping[str, bytes]]
 """The keys of persons by subject, made on first use."""
 
 _DOMAIN: Final = b"guard register person 1\x00"
+_BLOCK: Final = 64
+_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
+
+
+def commitments(keys: Mapping[str, bytes], salt: str) -> dict[str, str]:
+    """The names of persons in the entry with this salt, by subject; base64url without padding."""
+    before = _DOMAIN + salt.encode() + b"\x00"
+    return {
+        one: urlsafe_b64encode(_hmac(key, before + one.encode())).rstrip(b"=").decode() for one, key in keys.items()
+    }
 
 
 def commitment(key: bytes, salt: str, subject: str) -> str:
-    """The name of a person in the entry with this salt; base64url without padding."""
-    # not hmac.digest: it lets other threads in, which for so short a text takes far longer than the text
-    made = hmac.new(key, _DOMAIN + salt.encode() + b"\x00" + subject.encode(), "sha256").digest()
-    return urlsafe_b64encode(made).rstrip(b"=").decode()
+    """The name of one person."""
+    return commitments({subject: key}, salt)[subject]
+
+
+def _hmac(key: bytes, text: bytes) -> bytes:
+    """RFC 2104. `hmac.new` takes twice as long; `hmac.digest` lets other threads in, which takes longer still."""
+    padded = (key if len(key) <= _BLOCK else sha256(key).digest()).ljust(_BLOCK, b"\x00")
+    return sha256(padded.translate(_OUTER) + sha256(padded.translate(_INNER) + text).digest()).digest()
 
 
 def concerns(entry: Entry, subject: str, key: bytes) -> bool:

@@ -50,13 +50,15 @@ class KeyFile:
         secret = _read(Path(path))
         self._secret = secret
         self._id = sha256(b"guard register key id\x00" + secret).hexdigest()[:16]
-        self._derived: tuple[str, AESGCM, bytes] | None = None
+        self._derived: tuple[str, AESGCM, blake2b] | None = None
 
     def seal(self, plain: bytes, shard: str, salt: str) -> Sealed:
         """See `Sealer.seal`."""
         bound = _bound(shard, salt)
-        cipher, nonces = self._keys(shard)
-        nonce = blake2b(bound + b"\x00" + plain, key=nonces, digest_size=12).digest()
+        _, cipher, nonces = self._keys(shard)
+        hashed = nonces.copy()
+        hashed.update(bound + b"\x00" + plain)
+        nonce = hashed.digest()
         box = nonce + cipher.encrypt(nonce, plain, bound)
         return Sealed(alg=ALGORITHM, key=self._id, box=b64encode(box).decode())
 
@@ -66,17 +68,18 @@ class KeyFile:
             raise Refused.own("GUARD-REGISTER-KEY", "It was sealed with another key.")
         with suppress(ValueError, InvalidTag):
             box = b64decode(sealed.box, validate=True)
-            return self._keys(shard)[0].decrypt(box[:12], box[12:], _bound(shard, salt))
+            return self._keys(shard)[1].decrypt(box[:12], box[12:], _bound(shard, salt))
         raise Refused.own("GUARD-REGISTER-KEY", "The seal is broken.")
 
-    def _keys(self, shard: str) -> tuple[AESGCM, bytes]:
-        """The shard's cipher, and the key of its nonces."""
+    def _keys(self, shard: str) -> tuple[str, AESGCM, blake2b]:
+        """The shard, its cipher, and the keyed hash of its nonces, to be copied."""
         derived = self._derived
         if derived is None or derived[0] != shard:
             info = b"guard register seal 1\x00" + shard.encode()
             made = HKDF(hashes.SHA256(), 64, None, info).derive(self._secret)
-            derived = self._derived = (shard, AESGCM(made[:32]), made[32:])
-        return derived[1:]
+            nonces = blake2b(key=made[32:], digest_size=12)
+            derived = self._derived = (shard, AESGCM(made[:32]), nonces)
+        return derived
 
 
 def seal(sealer: Sealer, value: object, shard: str, salt: str) -> Sealed:

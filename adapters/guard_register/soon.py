@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from anyio import Event, move_on_after
 
 from guard.errors import Refused
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+
     from guard.draft import Draft
 
 AppendAll: TypeAlias = Callable[[Sequence["Draft"]], list[int | Exception]]
@@ -31,7 +33,7 @@ class Soon:
     """Appends for tasks, on asyncio and trio. Safe for several event loops and threads at once.
 
     `append_all` makes entries durable and says for each its number, or why not. Nobody waits longer than `wait`
-    seconds, while the first of a loop's tasks in the group waits too.
+    seconds; on trio, while the first of a loop's tasks in the group waits too.
     """
 
     def __init__(self, append_all: AppendAll, *, wait: float) -> None:
@@ -43,35 +45,29 @@ class Soon:
 
     async def append(self, draft: Draft) -> int:
         """Makes an entry durable and gives its number; raises what `Register.append` raises."""
-        loop, wake = _loop()
+        loop, kind = _loop()
         with self._mutex:
-            group = self._group()
+            group = self._gathering or self._begin()
             place = len(group.drafts)
             group.drafts.append(draft)
-            told = group.told.get(loop)
-            first = told is None
-            if told is None:
-                told = group.told[loop] = (wake, Event())
-        if first:
-            with move_on_after(self._wait):
-                await told[1].wait()
-            told[1].set()
-        else:
-            await told[1].wait()
+            waiting = group.waiting.get(loop)
+            if waiting is None:
+                waiting = group.waiting[loop] = kind(loop, self._wait)
+            told = waiting.join()
+        await told
         made = group.made[place] if group.made is not None else Refused.own("GUARD-REGISTER", _SLOW)
         if isinstance(made, int):
             return made
         raise made
 
-    def _group(self) -> _Group:
-        """The group that gathers; a new one is given to the thread at once, which takes what is there by then."""
-        if self._gathering is None:
-            group = _Group()
-            if self._thread is None:
-                self._thread = ThreadPoolExecutor(1, thread_name_prefix="guard-register")
-            self._thread.submit(self._write, group)
-            self._gathering = group
-        return self._gathering
+    def _begin(self) -> _Group:
+        """A group that gathers. It is given to the thread at once, which takes what is there by then."""
+        group = _Group()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="guard-register")
+        self._thread.submit(self._write, group)
+        self._gathering = group
+        return group
 
     def close(self) -> None:
         """Lets the thread go, once what it was given is written."""
@@ -87,28 +83,89 @@ class Soon:
         try:
             group.made = self._append_all(group.drafts)
         finally:
-            for wake, event in group.told.values():
+            for waiting in group.waiting.values():
                 with suppress(RuntimeError):  # that loop has ended, and with it who waited
-                    wake(event.set)
+                    waiting.tell()
 
 
 class _Group:
-    """Entries that go out together, and what came of them once that is known."""
+    """Entries that go out together, who waits for them by event loop, and what came of them once that is known."""
 
-    __slots__ = ("drafts", "made", "told")
+    __slots__ = ("drafts", "made", "waiting")
 
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
         self.made: list[int | Exception] | None = None
-        self.told: dict[object, tuple[Callable[[Callable[[], None]], object], Event]] = {}
+        self.waiting: dict[object, _Waiting] = {}
 
 
-def _loop() -> tuple[object, Callable[[Callable[[], None]], object]]:
-    """The event loop that runs here, and how another thread has it call something."""
+class _Waiting(Protocol):
+    """The tasks of one event loop that wait for a group."""
+
+    def join(self) -> Awaitable[None]:
+        """To be awaited by one more task, at once."""
+        ...
+
+    def tell(self) -> None:
+        """All of them go on; called in another thread. RuntimeError: the loop has ended."""
+        ...
+
+
+class _Asyncio:
+    """See `_Waiting`. A future each: that is all that a task needs."""
+
+    def __init__(self, loop: AbstractEventLoop, wait: float) -> None:
+        self._loop = loop
+        self._futures: list[Future[None]] = []
+        self._over = False
+        self._late = loop.call_later(wait, self._end)
+
+    def join(self) -> Awaitable[None]:
+        future = self._loop.create_future()
+        self._futures.append(future)
+        if self._over:
+            future.set_result(None)
+        return future
+
+    def tell(self) -> None:
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._over = True
+        self._late.cancel()
+        for future in self._futures:
+            if not future.done():  # it was cancelled
+                future.set_result(None)
+
+
+class _Trio:
+    """See `_Waiting`."""
+
+    def __init__(self, token: Any, wait: float) -> None:
+        self._token = token
+        self._wait = wait
+        self._event = Event()
+        self._first = True
+
+    def join(self) -> Awaitable[None]:
+        first, self._first = self._first, False
+        return self._bounded() if first else self._event.wait()
+
+    def tell(self) -> None:
+        self._token.run_sync_soon(self._event.set)
+
+    async def _bounded(self) -> None:
+        with move_on_after(self._wait):
+            await self._event.wait()
+        self._event.set()
+
+
+def _loop() -> tuple[Any, Callable[[Any, float], _Waiting]]:
+    """The event loop that runs here, and what keeps the tasks of such a one."""
     asyncio: Any = sys.modules.get("asyncio")
     if asyncio is not None:
-        with suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-            return loop, loop.call_soon_threadsafe
-    token = sys.modules["trio"].lowlevel.current_trio_token()
-    return token, token.run_sync_soon
+        try:
+            return asyncio.get_running_loop(), _Asyncio
+        except RuntimeError:  # none of its own runs here
+            pass
+    return sys.modules["trio"].lowlevel.current_trio_token(), _Trio
