@@ -187,6 +187,10 @@ class Limits(Strict):
     """How long an operation waits for its register entry to be durable (seconds)."""
     ledger_wait: Seconds = 0.5
     """How long the ledger waits for another writer of its database, before it refuses (seconds)."""
+    approval: Annotated[int, Field(ge=1, le=31_536_000)] = 86_400
+    """How long an approval may be used after it was given (seconds); a day."""
+    held: Annotated[int, Field(ge=1, le=31_536_000)] = 2_592_000
+    """How long what is held waits for another person (seconds); 30 days."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Limits:

@@ -14,11 +14,22 @@ import msgspec
 from guard.model import Activity, Actor, Decision, Reason, Recipient
 
 Kind: TypeAlias = Literal[
-    "read", "intent", "done", "failed", "rolled_back", "denied", "held", "approved", "rejected", "consent"
+    "read",
+    "intent",
+    "done",
+    "failed",
+    "rolled_back",
+    "denied",
+    "held",
+    "approved",
+    "rejected",
+    "withdrawn",
+    "consent",
 ]
-"""A read is one released batch. What is `held` waits for another person, who has it `approved` or `rejected`;
-`review` names it in all of these, and in what was released on it. An `intent` comes before the effect of a write;
-`done`, `failed` and `rolled_back` refer to it, and an intent that nothing refers to reads as done."""
+"""A read is one released batch. What is `held` waits for another person, who has it `approved` or `rejected`, unless
+it is `withdrawn`; `review` names it in all of these, and in what was released on it. An `intent` comes before the
+effect of a write; `done`, `failed` and `rolled_back` refer to it, and an intent that nothing refers to reads as done.
+"""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,7 +98,7 @@ class Guard:
 
     @property
     def reviews(self) -> Reviews:
-        """What waits for another person's approval: list, show, approve, reject."""
+        """What waits for another person's approval: list, show, approve, reject, withdraw."""
         return self._reviews
 
     @property

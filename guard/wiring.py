@@ -65,6 +65,8 @@ def parts(
             append=register.append,
             messages=decides.messages,
             now=now,
+            approval=settings.limits.approval,
+            held=settings.limits.held,
         )
         undo.pop_all()
 

@@ -138,12 +138,32 @@ def test_of_two_releases_that_race_one_is_given_the_rows(bank: Bank) -> None:
     assert bank.kinds(review).count("read") == 1
 
 
+def test_how_long_an_approval_lasts_is_a_limit_of_guard_yaml(bank: Bank) -> None:
+    bank.guard.close()
+    config = bank.folder / "guard.yaml"
+    text = config.read_text("utf-8")
+    config.write_text(text.replace("batch: 256", "approval: 3600\n  held: 7200\n  batch: 256"), "utf-8")
+    moment = [float(1_795_420_830)]
+    with closing(Guard.load(config, now=lambda: moment[0])) as guard:
+        waiting = [guard.reviews.get(guard.reviews.hold(_request())) for _ in range(2)]
+        assert [one.until for one in waiting] == [int(moment[0]) + 7200] * 2
+        assert guard.reviews.approve(waiting[0].review_id, DPO).until == int(moment[0]) + 3600
+        moment[0] += 3600
+        with pytest.raises(Refused, match="ran out"):
+            guard.reviews.claim(Claim(waiting[0].review_id, "d", LIN.id, 3))
+        assert [one.review_id for one in guard.reviews.list()] == [waiting[1].review_id]
+
+
+def _request() -> Request:
+    return Request(digest="d", requester=LIN, purpose=PURPOSE, by=(ROLE,), cap=3, sealed={})
+
+
 def test_what_was_rejected_stays_so(bank: Bank) -> None:
     review = bank.held()
     assert bank.guard.reviews.reject(review, DPO).status == "rejected"
     with pytest.raises(Refused, match="rejected"):
         bank.ask(review)
-    with pytest.raises(Refused, match="rejected already"):
+    with pytest.raises(Refused, match="rejected"):
         bank.guard.reviews.approve(review, DPO)
     assert bank.kinds(review)[:2] == ["held", "rejected"]
 
@@ -475,6 +495,13 @@ def test_the_command_line_holds_lists_shows_approves_and_releases(
     assert told("list") is None
     assert told("list", "--all")["status"] == "consumed"
     told("reject", review, *dpo, code=3)
+    assert run(["sql", statement, *who, *config]) == 4
+    capsys.readouterr()
+    other = told("list")["review_id"]
+    told("withdraw", other, "--actor", "officer-wang", code=3)
+    assert told("withdraw", other, "--actor", "officer-lin")["status"] == "withdrawn"
+    assert run(["sql", statement, *who, *config, "--review", other]) == 3
+    capsys.readouterr()
     assert run(["review", "list", "--all", *config]) == 0
     assert review in capsys.readouterr().out
     assert run(["review", "show", review, *dpo, *config]) == 0

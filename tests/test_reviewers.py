@@ -14,7 +14,7 @@ from guard.draft import Draft
 from guard.effects import Claim, Request
 from guard.errors import Held, Refused
 from guard.messages import OWN
-from guard.model import Actor
+from guard.model import Actor, Recipient
 from guard_ledger.review import Reviews
 from guard_ledger.reviewers import seated
 from guard_ledger.store import Store
@@ -72,6 +72,10 @@ def desk(place: Place, tmp_path: Path) -> Iterator[Desk]:
     made = Desk(place, tmp_path / "key")
     yield made
     made.close()
+
+
+DAY = 86_400
+MONTH = 30 * DAY
 
 
 # --- Four eyes ------------------------------------------------------------------------------------
@@ -158,3 +162,138 @@ def test_a_seat_is_of_a_role_that_one_has_nobody_has_two_and_none_is_left_that_c
         return max([most(tuple(rest), free), *with_role])
 
     assert len(taken) == most(_ROLES, frozenset(persons))
+
+
+# --- How long it counts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("late", "counts"), [(0, True), (DAY - 1, True), (DAY, False), (DAY + 1, False)])
+def test_an_approval_runs_out_a_day_after_it_was_given(desk: Desk, late: int, counts: bool) -> None:
+    review = desk.held()
+    desk.now += 3 * DAY
+    desk.reviews.approve(review, DPO)
+    assert desk.reviews.get(review).until == NOW + 4 * DAY
+    desk.now += late
+    if counts:
+        assert desk.claim(review) == 3
+        return
+    with pytest.raises(Refused, match=r"GUARD-REVIEW.*ran out.*ask again without"):
+        desk.claim(review)
+    assert desk.reviews.get(review).status == "expired"
+    assert desk.reviews.list("approved") == ()
+    assert [one.review_id for one in desk.reviews.list("expired")] == [review]
+    assert desk.reviews.claim(Claim(review, "other", LIN.id, 3)) is None, "it is not for this: held anew"
+
+
+@pytest.mark.parametrize(("late", "counts"), [(MONTH - 1, True), (MONTH, False)])
+def test_what_nobody_decided_on_runs_out_after_thirty_days(desk: Desk, late: int, counts: bool) -> None:
+    review = desk.held()
+    desk.now += late
+    if counts:
+        with pytest.raises(Held):
+            desk.claim(review)
+        assert desk.reviews.approve(review, DPO).status == "approved"
+        return
+    for late_call in (
+        lambda: desk.claim(review),
+        lambda: desk.reviews.approve(review, DPO),
+        lambda: desk.reviews.reject(review, DPO),
+        lambda: desk.reviews.withdraw(review, LIN),
+    ):
+        with pytest.raises(Refused, match=r"GUARD-REVIEW.*ran out"):
+            late_call()
+    assert desk.kinds == []
+    assert desk.reviews.list() == ()
+    assert [one.status for one in desk.reviews.list(None)] == ["expired"]
+
+
+def test_the_limits_are_those_of_the_settings(desk: Desk) -> None:
+    desk.reviews._lasts = {"held": 20, "approved": 10}  # type: ignore[misc]  # as `Reviews` is made with them
+    review = desk.held()
+    desk.now += 19
+    desk.reviews.approve(review, DPO)
+    desk.now += 10
+    with pytest.raises(Refused, match="ran out"):
+        desk.claim(review)
+
+
+def test_what_uses_an_approval_up_asks_again_whether_it_ran_out(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was read a moment before: the UPDATE itself must not find one that ran out meanwhile."""
+    review = desk.approved()
+    monkeypatch.setattr(desk.reviews, "_still", lambda row, *_: row)
+    desk.now += DAY
+    with pytest.raises(Refused, match="GUARD-REVIEW"):
+        desk.claim(review)
+    assert desk.reviews.get(review).status == "expired"
+
+
+# --- Taken back -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("actor", [LIN, DPO, Actor(id=LIN.id), Actor(id=DPO.id)])
+def test_who_asked_for_it_and_who_approved_it_take_it_back(desk: Desk, actor: Actor) -> None:
+    review = desk.approved()
+    assert desk.reviews.withdraw(review, actor).status == "withdrawn"
+    with pytest.raises(Refused, match=r"GUARD-REVIEW.*taken back"):
+        desk.claim(review)
+    for again in (desk.reviews.approve, desk.reviews.reject, desk.reviews.withdraw):
+        with pytest.raises(Refused, match="GUARD-REVIEW"):
+            again(review, DPO)
+    assert desk.kinds == ["approved", "withdrawn"]
+    assert (desk.drafts[1].actor, desk.drafts[1].review) == (actor, review)
+
+
+def test_what_waits_is_taken_back_by_its_requester_and_by_one_of_two_who_approved(desk: Desk) -> None:
+    first, second = desk.held(), desk.held("ciso", "dpo")
+    assert desk.reviews.withdraw(first, LIN).status == "withdrawn"
+    with pytest.raises(Refused, match="GUARD-APPROVER"):
+        desk.reviews.withdraw(second, DPO)
+    desk.reviews.approve(second, DPO)
+    assert desk.reviews.withdraw(second, DPO).status == "withdrawn"
+    with pytest.raises(Refused, match="GUARD-REVIEW"):
+        desk.reviews.approve(second, CISO)
+    assert desk.reviews.list() == ()
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        Actor(id="dpo-other", roles=("dpo",)),
+        Actor(id=DPO.id, kind="service", roles=("dpo",)),
+        Actor(id="Officer-Lin", roles=("loan_officer",)),
+        Actor(id="nobody"),
+    ],
+)
+def test_nobody_else_takes_it_back(desk: Desk, actor: Actor) -> None:
+    review = desk.approved()
+    with pytest.raises(Refused) as caught:
+        desk.reviews.withdraw(review, actor)
+    assert caught.value.rules == ("GUARD-APPROVER",)
+    assert desk.kinds == ["approved", "denied"]
+    assert desk.claim(review) == 3
+
+
+def test_what_was_used_is_not_taken_back(desk: Desk) -> None:
+    review = desk.approved()
+    desk.claim(review)
+    with pytest.raises(Refused, match=r"GUARD-REVIEW.*used"):
+        desk.reviews.withdraw(review, LIN)
+    assert desk.kinds == ["approved"]
+
+
+def test_what_cannot_be_registered_is_not_taken_back(desk: Desk) -> None:
+    review = desk.approved()
+    desk.full = True
+    with pytest.raises(Refused, match="GUARD-REGISTER"):
+        desk.reviews.withdraw(review, LIN)
+    assert desk.reviews.get(review).status == "approved"
+
+
+@pytest.mark.parametrize("to", [Recipient(kind="subject"), Recipient(kind="staff"), None])
+def test_who_asked_for_their_own_data_takes_it_back_without_a_name_in_the_register(
+    desk: Desk, to: Recipient | None
+) -> None:
+    sealed = {"recipient": to} if to else "nothing that tells"
+    review = desk.reviews.hold(Request(digest="d", requester=LIN, purpose="p", by=("dpo",), cap=1, sealed=sealed))
+    desk.reviews.withdraw(review, LIN)
+    assert desk.drafts[0].recipient == to

@@ -133,7 +133,8 @@ review: Final = Table(
     Column("held_at", _LONG, nullable=False),
     Column("settled_at", _LONG),
 )
-"""What waits for another person. `status` is held, approved, consumed or rejected and only moves forward;
+"""What waits for another person. `status` is held, approved, consumed, rejected or withdrawn and only moves
+forward; `settled_at` is when it came to it, so that of an approval tells how old this is;
 `digest` is what an approval is bound to, `cap` how many persons it reaches at most; `by_role` and `approver` are
 JSON: the roles that have to approve, and who did, each with the roles of these that this person has."""
 

@@ -47,10 +47,11 @@ def list_reviews(
         for one in found:
             show.json_line(one)
         return 0
-    table = show.table("review", "held", "state", "requester", "purpose", "persons", "approver")
+    table = show.table("review", "held", "state", "until", "requester", "purpose", "persons", "approver")
     for one in found:
         held, by = show.moment(one.held_at, zone), ", ".join(one.by)
-        cells = (one.review_id, held, _state(one), one.requester, one.purpose, str(one.persons), by)
+        until = "" if one.until is None else show.moment(one.until, zone)
+        cells = (one.review_id, held, _state(one), until, one.requester, one.purpose, str(one.persons), by)
         table.add_row(*(show.plain(cell) for cell in cells))
     show.out.print(table)
     return 0
@@ -110,6 +111,21 @@ def reject(
     """Rejects one, for good."""
     with _opened(config) as guard:
         settled = guard.reviews.reject(review, Actor(id=actor, roles=tuple(role), unit=unit))
+    return _told(settled, json=json)
+
+
+@app.command()
+def withdraw(
+    review: Id,
+    actor: Annotated[str, typer.Option(help="Who asked for it, or approved it: the id.")],
+    role: Annotated[list[str] | None, typer.Option(help="A role of the actor; may be repeated.")] = None,
+    unit: Unit = None,
+    config: Config = Path("guard.yaml"),
+    json: show.Json = False,
+) -> int:
+    """Takes one back that was not used yet, for good. Exit 3 if this is not for the actor to do."""
+    with _opened(config) as guard:
+        settled = guard.reviews.withdraw(review, Actor(id=actor, roles=tuple(role or ()), unit=unit))
     return _told(settled, json=json)
 
 

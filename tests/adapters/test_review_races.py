@@ -120,3 +120,14 @@ def test_who_has_both_roles_is_one_person_in_a_race_too(guards: list[Guard]) -> 
         racing(*(partial(guard.reviews.approve, review, both) for guard in guards * 2))
         waiting = guards[0].reviews.get(review)
         assert (waiting.status, len(waiting.approved)) == ("held", 1)
+
+
+def test_of_a_withdrawal_and_a_release_one_stands(guards: list[Guard]) -> None:
+    for _ in range(ROUNDS):
+        review = held(guards[0], BY)
+        guards[1].reviews.approve(review, HE)
+        claims = [partial(guard.reviews.claim, Claim(review, "d", LIN.id, 3)) for guard in guards]
+        ended = racing(*claims, partial(guards[0].reviews.withdraw, review, HE))
+        withdrawn = isinstance(ended[2], Waiting)
+        assert ended[:2].count(3) + withdrawn == 1, ended
+        assert guards[1].reviews.get(review).status == ("withdrawn" if withdrawn else "consumed")

@@ -154,6 +154,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "kind_held": Words("held", "待审批"),
         "kind_approved": Words("approved", "批准"),
         "kind_rejected": Words("rejected", "驳回"),
+        "kind_withdrawn": Words("taken back", "撤销"),
         "kind_consent": Words("consent", "同意"),
         "a_person": Words("(the person)", "（本人）"),
         "skip": Words("To the result", "跳至结果"),
