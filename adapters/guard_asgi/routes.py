@@ -41,6 +41,9 @@ WEBSOCKET: Final = "WEBSOCKET"
 Pointer: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^(/([^~/*]|~0|~1)*)*$")]
 """A JSON pointer (RFC 6901); "" is the whole document."""
 
+DOCUMENTATION: Final = frozenset({"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
+"""The pages that FastAPI adds by itself."""
+
 _CONVERTOR: Final = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*):[a-zA-Z_][a-zA-Z0-9_]*}")
 
 
@@ -225,10 +228,8 @@ def _said(one: Entry) -> dict[str, Any]:
 
 def undeclared(file: str, name: str) -> Problem:
     """What is to be written for a route that nobody declared."""
-    return Problem(
-        file,
-        0,
-        f"the route {name} is not declared, so it is not served",
-        f'add "{name}: {{purpose: …, subject: {{path: …}}}}", or, if it holds no personal data, '
-        f'"{name}: {{public: {{reason: …, owner: …}}}}"',
-    )
+    guarded, public = f"{name}: {{purpose: …, subject: {{path: …}}}}", f"{name}: {{public: {{reason: …, owner: …}}}}"
+    remedy = f'add "{guarded}", or, if it holds no personal data, "{public}"'
+    if name.partition(" ")[2] in DOCUMENTATION:
+        remedy = f'add "{public}", since it describes the routes and holds no data, or make FastAPI(openapi_url=None)'
+    return Problem(file, 0, f"the route {name} is not declared, so it is not served", remedy)

@@ -16,7 +16,7 @@ import guard_sql
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard_dbapi.cursor import GuardedCursor
-from guard_dbapi.driver import Driver, Session, driver, site_of
+from guard_dbapi.driver import Driver, Session, driver, known, site_of
 from guard_dbapi.unit import Unit
 
 Connect: TypeAlias = Callable[..., Any]
@@ -30,6 +30,7 @@ def wrap(connect: Connect, guard: Guard, *, dialect: str) -> Callable[..., Guard
     """
     if not callable(connect) or not isinstance(guard, Guard):
         raise Misuse("wrap takes the driver's connect function, such as sqlite3.connect, and then the Guard.")
+    known(dialect)
     if guard.settings.database.dialect != dialect:
         raise Misuse(f"guard.yaml says that the database is {guard.settings.database.dialect!r}, not {dialect!r}.")
     behind = driver(dialect)

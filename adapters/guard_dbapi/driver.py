@@ -18,6 +18,7 @@ from guard.enforce import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Decision, Facts
+from guard.names import near
 
 Take: TypeAlias = Callable[[int], list[Row]]
 """The next rows of a statement, at most so many, none at the end."""
@@ -128,11 +129,19 @@ class Driver(Protocol):
 _MODULES: Final = {"sqlite": "guard_dbapi.sqlite", "postgres": "guard_dbapi.postgres"}
 
 
-def driver(dialect: str) -> Driver:
-    """The driver of a dialect; Misuse where there is none, or where what it stands on is not installed."""
+def known(dialect: str) -> str:
+    """The module of a dialect's driver; Misuse where there is none, with the dialects that there are."""
     name = _MODULES.get(dialect)
     if name is None:
-        raise Misuse(f"guard_dbapi guards {' and '.join(sorted(_MODULES))}, not {dialect!r}.")
+        found = near(str(dialect), _MODULES)
+        hint = "" if found is None else f" Did you mean {found!r}?"
+        raise Misuse(f"guard_dbapi guards {' and '.join(sorted(_MODULES))}, not {dialect!r}.{hint}")
+    return name
+
+
+def driver(dialect: str) -> Driver:
+    """The driver of a dialect; Misuse where there is none, or where what it stands on is not installed."""
+    name = known(dialect)
     try:
         module: Any = importlib.import_module(name)
     except ImportError as missing:

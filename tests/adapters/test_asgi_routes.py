@@ -120,9 +120,14 @@ def test_an_undeclared_route_is_named_with_the_lines_to_write(allowing: UnsafeGu
 
 
 def test_fastapi_s_own_pages_are_routes_too(allowing: UnsafeGuard, tmp_path: Path) -> None:
-    said = wrong(wrapped(FastAPI(), allowing, tmp_path, {ONE: GUARDED}))
+    app = FastAPI()
+    app.get("/applications/{customer_id}")(row)
+    said = wrong(wrapped(app, allowing, tmp_path, {ONE: GUARDED}))
     for path in ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"):
         assert f"the route GET {path} is not declared" in said
+        assert f'add "GET {path}: {{public: {{reason: …, owner: …}}}}", since it describes' in said
+    assert "purpose:" not in said
+    assert "FastAPI(openapi_url=None)" in said
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,13 @@ def test_another_dialect_is_not_guarded(bank: Bank) -> None:
             guard_dbapi.wrap(sqlite3.connect, bank.guard, dialect=dialect)
 
 
+def test_a_misspelt_dialect_is_told_those_that_there_are_and_the_near_one(bank: Bank) -> None:
+    for dialect, said in (("sqlit", " Did you mean 'sqlite'?"), ("mysql", "")):
+        with pytest.raises(Misuse) as raised:
+            guard_dbapi.wrap(sqlite3.connect, bank.guard, dialect=dialect)
+        assert str(raised.value) == f"guard_dbapi guards postgres and sqlite, not {dialect!r}.{said}"
+
+
 def test_only_the_ledgers_own_database_is_read(bank: Bank, opened: Open, tmp_path: Path) -> None:
     shutil.copy(bank.file, tmp_path / "copy.db")
     for other in (str(tmp_path / "copy.db"), str(tmp_path / "new.db"), ":memory:", opened().file):
