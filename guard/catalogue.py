@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from guard import documents, wire
 from guard.documents import Document, Finding, FrozenMap, Inconsistent, Name, Strict
 from guard.model import Item, Role
+from guard.names import meant
 
 SourceName: TypeAlias = Annotated[Name, Field(pattern=r"^[^\s:.]+:\S.*$")]
 FieldType: TypeAlias = Literal["text", "integer", "number", "boolean", "date", "timestamp", "json", "binary"]
@@ -92,16 +93,16 @@ class Source(Strict):
     def _key_findings(self) -> Iterator[Finding]:
         for column in self.key:
             if column not in self.fields:
-                yield Finding(("key",), f"key names {column}, which is not among the fields", _ONE_OF_FIELDS)
+                remedy = meant(column, self.fields, _ONE_OF_FIELDS)
+                yield Finding(("key",), f"key names {column}, which is not among the fields", remedy)
 
     def _subject_findings(self) -> Iterator[Finding]:
         for position, (name, subject) in enumerate(self.subjects.items()):
             place = ("subjects", name)
             field = self.fields.get(subject.column)
             if field is None:
-                yield Finding(
-                    place, f"subject {name} names {subject.column}, which is not among the fields", _ONE_OF_FIELDS
-                )
+                remedy = meant(subject.column, self.fields, _ONE_OF_FIELDS)
+                yield Finding(place, f"subject {name} names {subject.column}, which is not among the fields", remedy)
             elif field.type not in SUBJECT_TYPES:
                 remedy = "name a column of the type text or integer"
                 yield Finding(place, f"subject {name} names {subject.column} of the type {field.type}", remedy)
@@ -115,9 +116,8 @@ class Source(Strict):
     def _fact_findings(self) -> Iterator[Finding]:
         for name, column in self.facts.items():
             if column not in self.fields:
-                yield Finding(
-                    ("facts", name), f"fact {name} names {column}, which is not among the fields", _ONE_OF_FIELDS
-                )
+                remedy = meant(column, self.fields, _ONE_OF_FIELDS)
+                yield Finding(("facts", name), f"fact {name} names {column}, which is not among the fields", remedy)
 
     def item(self, name: str, role: Role = "read") -> Item:
         """The source's own item in an Activity."""
@@ -177,14 +177,14 @@ class Catalogue(Strict):
     def _relation_findings(self, place: tuple[str, ...], relation: Relation) -> Iterator[Finding]:
         target = self.entry(relation.source)
         if target is None:
-            remedy = "name a source of this catalogue"
+            remedy = meant(relation.source, {*self.sources, *self.public}, "name a source of this catalogue")
             yield Finding((*place, "source"), f"{relation.source} is not in the catalogue", remedy)
             return
         named: list[tuple[tuple[str, ...], str]] = [(("subject",), relation.subject), (("actor",), relation.actor)]
         named += [(("where", column), column) for column in relation.where]
         for step, column in named:
             if column not in target.fields:
-                remedy = f"name a column of {relation.source}"
+                remedy = meant(column, target.fields, f"name a column of {relation.source}")
                 yield Finding((*place, *step), f"{relation.source} has no column {column}", remedy)
 
     @cached_property

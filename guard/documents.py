@@ -12,7 +12,6 @@ line and remedy.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import unicodedata
@@ -27,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from yaml import events
 
 from guard.errors import ConfigError, Problem
+from guard.names import meant
 from guard.wire import NotStrict, strict_json
 
 Place: TypeAlias = tuple[str | int, ...]
@@ -484,8 +484,7 @@ def _plainly(detail: Mapping[str, Any], steps: list[str], kind: type[BaseModel])
     words["input"] = _short(detail["input"])
     words["keys"] = ", ".join(_named(kind, words.get("class_name")))
     if what == "extra_forbidden":
-        near = difflib.get_close_matches(words["last"], sorted(_keys(kind)), n=1)
-        return f"{words['name']} is not a key that guard knows", f"did you mean {near[0]}?" if near else "remove it"
+        return f"{words['name']} is not a key that guard knows", meant(words["last"], _keys(kind), "remove it")
     if what in _MESSAGES:
         message, remedy = _MESSAGES[what]
         return message.format_map(words), remedy.format_map(words)

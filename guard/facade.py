@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
 import msgspec
 
-from guard import clock, context, drive, enforce, jobs, purposes
+from guard import clock, context, drive, enforce, jobs, names, purposes
 from guard.activities import Activities
 from guard.catalogue import Source
 from guard.config import Settings
@@ -583,13 +583,13 @@ class Guard:
 
 def _unknown(purpose: object, known: Purposes) -> str:
     """An institution of this kind may know the purpose that was meant, though the actor has another role."""
-    meant = purposes.near(str(purpose), [name for name, one in known.items() if one.offered])
-    return f"{purpose!s:.64} is not a purpose" + (f"; did you mean {meant}?" if meant else ".")
+    near = names.near(str(purpose), [name for name, one in known.items() if one.offered])
+    return f"{purpose!s:.64} is not a purpose" + (f"; did you mean {near}?" if near else ".")
 
 
 def _of_purposes(open_to: Sequence[str], asked: object) -> Reason:
     """What can be stated instead, what is spelt nearly so in front."""
-    listed = open_to if asked is None else purposes.nearest_first(str(asked), open_to)
+    listed = open_to if asked is None else names.nearest_first(str(asked), open_to)
     return Reason(rule="GUARD-PURPOSE", remedy=Remedy(purposes=tuple(listed)))
 
 

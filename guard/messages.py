@@ -7,7 +7,6 @@ manifest; the guard's own refusals are in `messages.json` beside this module. Wo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from guard import names
 from guard.model import Reason, Remedy
 
 
@@ -69,12 +69,13 @@ def not_entitled(purpose: str, roles: Sequence[str], entitled: Sequence[str] | N
     if entitled is None or set(roles) & set(entitled):
         return None
     for role in roles:
-        for near in difflib.get_close_matches(role, entitled, n=1):
+        near = names.near(role, entitled)
+        if near is not None:
             if lang == "zh":
                 return f"目的 {purpose} 不适用于角色 {role:.64}；是否应为 {near}？"
             return f"{role:.64} is not a role that {purpose} is for; did you mean {near}?"
-    names = ", ".join(entitled)
-    return f"目的 {purpose} 适用的角色：{names}。" if lang == "zh" else f"{purpose} is for the roles {names}."
+    every = ", ".join(entitled)
+    return f"目的 {purpose} 适用的角色：{every}。" if lang == "zh" else f"{purpose} is for the roles {every}."
 
 
 def _remedy(remedy: Remedy, lang: str) -> str:
@@ -99,14 +100,14 @@ def _remedy(remedy: Remedy, lang: str) -> str:
             else f"Allowed to an actor with the relation {remedy.relation} to the person."
         )
     if remedy.purposes:
-        names = ", ".join(remedy.purposes)
-        return f"允许的目的：{names}。" if zh else f"Allowed for the purposes: {names}."
+        listed = ", ".join(remedy.purposes)
+        return f"允许的目的：{listed}。" if zh else f"Allowed for the purposes: {listed}."
     if remedy.bases:
-        names = ", ".join(remedy.bases)
+        listed = ", ".join(remedy.bases)
         return (
-            f"允许的合法性基础及其依据：{names}。"
+            f"允许的合法性基础及其依据：{listed}。"
             if zh
-            else f"Allowed on one of these legal bases, with evidence: {names}."
+            else f"Allowed on one of these legal bases, with evidence: {listed}."
         )
     if remedy.notice:
         return "须先向本人展示现行告知书。" if zh else "Allowed once the current notice was shown to the person."

@@ -5,8 +5,7 @@ Nothing is decided here. It says what to write where a purpose is missing or mis
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -59,17 +58,6 @@ def open_to(purposes: Purposes, actor: Actor | None, operation: str, recipient: 
         () if actor is None else tuple(name for name in offered if purposes[name].open_to(actor, operation, recipient))
     )
     return fitting or tuple(offered)
-
-
-def near(name: str, among: Iterable[str]) -> str | None:
-    """The name that was meant, where one is spelt nearly so."""
-    return next(iter(difflib.get_close_matches(name, among, n=1)), None)
-
-
-def nearest_first(name: str, among: Sequence[str]) -> tuple[str, ...]:
-    """The names with those in front that are spelt nearly so."""
-    close = difflib.get_close_matches(name, among, n=len(among)) if among else []
-    return (*close, *(one for one in among if one not in close))
 
 
 def _own(entry: Mapping[str, Any], closed: Container[str]) -> dict[str, Any]:

@@ -135,6 +135,10 @@ def test_a_catalogue_from_data_is_held_to_the_same(loaded):
         ("    subjects: {holder: customer_id}\n", "    subjects: {}\n", 20, "at least 1"),
         ("{column: guarantor_id, optional: true}", "{via: account.no}", 6, "not built yet"),
         ("source: bank:retail.loan_case", "source: bank:retail.case", 9, "bank:retail.case is not in the catalogue"),
+        ("source: bank:retail.loan_case", "source: bank:retail.loan_cse", 9, "did you mean bank:retail.loan_case?"),
+        ("        subject: customer_id", "        subject: custmer_id", 10, "did you mean customer_id?"),
+        ("holder: customer_id\n", "holder: custmer_id\n", 5, "did you mean customer_id?"),
+        ("ended: ended_at", "ended: endedat", 14, "did you mean ended_at?"),
         ("        subject: customer_id", "        subject: person", 10, "no column person"),
         ("        actor: officer_id", "        actor: clerk", 11, "no column clerk"),
         ("where: {status:", "where: {state:", 12, "no column state"),
@@ -160,7 +164,7 @@ def test_each_mistake_has_its_line_and_a_remedy(tmp_path, old, new, line, word):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, TEXT.replace(old, new, 1))
     found = caught.value.problems
-    assert any(one.line == line and word in one.message for one in found), found
+    assert any(one.line == line and word in f"{one.message} — {one.remedy}" for one in found), found
     assert all(one.remedy and one.file.endswith("catalogue.yaml") for one in found)
 
 

@@ -373,6 +373,15 @@ def test_an_identity_number_is_known_by_its_checksum(value, holds):
     assert identity_number(value) is holds
 
 
+def test_a_misspelt_relation_is_told_the_one_that_purposes_ask_for(folder):
+    path = folder / "catalogue.yaml"
+    text = path.read_text(encoding="utf-8")
+    at = text.index("assigned_case:", text.index("  bank:retail.loan_case:\n"))
+    path.write_text(text[:at] + "asigned_case:" + text[at + len("assigned_case:") :], encoding="utf-8")
+    where = line_of(path, "  bank:retail.loan_case:")
+    expect(folder, path, where, "write assigned_case for asigned_case", "warnings")
+
+
 def test_a_source_without_the_relation_that_purposes_ask_for_is_a_warning(folder):
     path = folder / "catalogue.yaml"
     text = path.read_text(encoding="utf-8")

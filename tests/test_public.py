@@ -61,7 +61,7 @@ def test_the_embedded_engine_does_not_load_the_client_of_the_other() -> None:
 
 
 ORDER = [
-    {"model", "periods", "pointers"},
+    {"model", "names", "periods", "pointers"},
     {"messages"},
     {"errors"},
     {"masks", "clock"},

@@ -11,7 +11,8 @@ import pytest
 from guard import Actor, Guard, Refused
 from guard.demo import bank
 from guard.model import Recipient
-from guard.purposes import known, near, nearest_first, open_to
+from guard.names import meant, near, nearest_first
+from guard.purposes import known, open_to
 from guard_engine import shipped
 
 FLOOR: dict[str, Any] = json.loads((shipped.sources("floor") / "data.json").read_text("utf-8"))
@@ -57,6 +58,7 @@ def test_near_spelling_comes_first() -> None:
     assert nearest_first("loan_underwritting", names) == ("loan_underwriting", "aml_duty", "guarantor_review")
     assert nearest_first("", []) == ()
     assert (near("aml-duty", names), near("to_be_nosy", names)) == ("aml_duty", None)
+    assert (meant("aml-duty", names, "no"), meant("to_be_nosy", names, "no")) == ("did you mean aml_duty?", "no")
 
 
 @pytest.fixture(scope="module")

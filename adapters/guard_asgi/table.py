@@ -7,7 +7,7 @@ application; everything that does not fit is told at once, with the lines to wri
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -20,7 +20,8 @@ from guard.context import STAFF
 from guard.documents import Document
 from guard.errors import ConfigError, Misuse, Problem
 from guard.model import Declared, Operation, Recipient
-from guard.purposes import Purposes, near
+from guard.names import meant, near
+from guard.purposes import Purposes
 from guard_asgi import routers, routes
 from guard_asgi.routers import Found, Level, Place, Scope
 from guard_asgi.routes import ANY, WEBSOCKET, Disagreement, Entry, NoticePlace, Routes
@@ -254,7 +255,7 @@ class _Compiler:
             return None
         return entry
 
-    def _unused(self, used: set[tuple[str, str]], known: Iterable[str]) -> None:
+    def _unused(self, used: set[tuple[str, str]], known: Collection[str]) -> None:
         for name in self.names:
             if _named(name) not in used:
                 meant = near(name, known)
@@ -276,8 +277,7 @@ class _Compiler:
             self._wrong(name, "a route for every method has no source of its own", "declare each method")
         if str(entry.purpose) not in self.world.purposes:
             offered = sorted(name for name, one in self.world.purposes.items() if one.offered)
-            meant = near(str(entry.purpose), offered)
-            remedy = f"did you mean {meant}?" if meant else f"write one of {', '.join(offered)}"
+            remedy = meant(str(entry.purpose), offered, f"write one of {', '.join(offered)}")
             self._wrong(name, f"{entry.purpose} is not a purpose of the policies or the profile", remedy, "purpose")
         self._parameter(name, path, entry)
         asked, given = entry.request, entry.response or routes.ResponseEntry()
@@ -313,10 +313,10 @@ class _Compiler:
     ) -> Way | None:
         entry = self.world.catalogue.sources.get(source)
         if entry is None:
-            meant = near(source, self.world.catalogue.sources)
+            known = near(source, self.world.catalogue.sources)
             remedy = "add it to the catalogue with the fields of the body, or name another by source"
             self._wrong(
-                name, f"{source} is not in the catalogue", remedy + (f"; did you mean {meant}?" if meant else "")
+                name, f"{source} is not in the catalogue", remedy + (f"; did you mean {known}?" if known else "")
             )
             return None
         if not all(field.startswith("/") for field in entry.fields):

@@ -37,6 +37,7 @@ from guard_sql.notes import Notes
 from guard_sql.parameters import Parameters
 from guard_sql.refusal import sql_refused
 from guard_sql.scope import Field, FieldsOf, From, Use, about, aliased, named, quoted, select
+from guard_sql.sources import about_table
 from guard_sql.template import Part, Template, Templates
 from guard_sql.text import Reading
 from guard_sql.verify import outer
@@ -136,7 +137,7 @@ class _Settling:
         schema, given = node.args.get("db"), node.args.get("alias")
         table = self._world.table(schema.name if schema else None, node.name)
         if table is None:
-            raise Refused.own("GUARD-SQL-TABLE", about("The table", node.this))
+            raise Refused.own("GUARD-SQL-TABLE", about_table(node.this, self._world))
         called = fold(given.this.name) if given is not None else fold(table.name)
         within = None if given is not None else table.schema
         if isinstance(table.entry, Public):
@@ -150,7 +151,7 @@ class _Settling:
     def _field(self, name: exp.Expr) -> str:
         field = self._table.columns.get(fold(name.name))
         if field is None:
-            raise Refused.own("GUARD-SQL-COLUMN", about("The column", name))
+            raise Refused.own("GUARD-SQL-COLUMN", about("The column", name, self._table.columns))
         return field
 
     def _once(self, fields: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from sqlglot import exp
@@ -150,7 +150,7 @@ class Expressions:
                 return set()
             found = self._outer(node)
         if found is None:
-            raise _unknown(node)
+            raise _unknown(node, self.scope.columns)
         if isinstance(found, exp.Expr):
             made, what = found.copy(), self._of_merged(found)
         else:
@@ -268,7 +268,7 @@ def _no_query(*_asked: object, **_how: object) -> Query:
     raise sql_refused("A write has no subquery: read first, then write.")
 
 
-def _unknown(node: exp.Column) -> Refused:
+def _unknown(node: exp.Column, known: Collection[str]) -> Refused:
     if node.args.get("table"):
         return Refused.own("GUARD-SQL-COLUMN", "A column is qualified by a name that no source has here.")
-    return Refused.own("GUARD-SQL-COLUMN", about("The column", node.this))
+    return Refused.own("GUARD-SQL-COLUMN", about("The column", node.this, known))

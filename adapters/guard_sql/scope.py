@@ -7,7 +7,7 @@ the database, and can never meet another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from msgspec import Struct, field
@@ -16,6 +16,7 @@ from sqlglot import exp
 from guard.catalogue import Source
 from guard.errors import Refused
 from guard.model import Role
+from guard.names import near
 from guard_sql.world import Table, fold
 
 MARKER: Final = "guard_source_"
@@ -122,6 +123,11 @@ class Scope:
             raise Refused.own("GUARD-SQL-COLUMN", "Two sources have one name: give each an alias of its own.")
         return found[0] if found else None
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of all columns of its sources, folded."""
+        return frozenset(name for source in self.sources for name in source.fields)
+
     def find(self, column: exp.Column) -> tuple[From, Field] | exp.Expr | None:
         """What a column of this scope alone is: a column of a source, a merged one, or nothing."""
         name = fold(column.name)
@@ -130,7 +136,7 @@ class Scope:
             source = self.source(fold(qualifier.name), fold(schema.name) if schema else None)
             found = source.fields.get(name) if source else None
             if source is not None and found is None:
-                raise Refused.own("GUARD-SQL-COLUMN", about("The column", column.this))
+                raise Refused.own("GUARD-SQL-COLUMN", about("The column", column.this, source.fields))
             return (source, found) if source and found else None
         if name in self.merged:
             return self.merged[name]
@@ -206,10 +212,16 @@ def select(expressions: Iterable[exp.Expr], source: exp.Expr | None) -> exp.Sele
     return made
 
 
-def about(what: str, name: exp.Expr) -> str:
-    """A sentence about an unknown name. A quoted one is not repeated: it may be a value that was meant as text."""
+def about(what: str, name: exp.Expr, known: Collection[str]) -> str:
+    """A sentence about an unknown name, and which of the catalogue's was meant, if one of `known` is near.
+
+    A quoted one is not repeated: it may be a value that was meant as text.
+    """
     if name.args.get("quoted"):
         return f"{what} in quotes is not in the catalogue; a text is written with single quotes."
     if not name.name.isascii() or not name.name.isidentifier() or len(name.name) > 64:
         return f"{what} is not in the catalogue."
-    return f"{what} {name.name} is not in the catalogue."
+    found = near(fold(name.name), known)
+    if found is not None:
+        return f"{what} {name.name} is not in the catalogue; did you mean {found}?"
+    return f"{what} {name.name} is not in the catalogue: declare it there, or leave it out."

@@ -14,7 +14,7 @@ from guard_sql.notes import Ask, Notes
 from guard_sql.refusal import sql_refused
 from guard_sql.scope import AMBIGUOUS, PERSON, Field, FieldsOf, From, Scope, about, aliased, derived, quoted
 from guard_sql.settled import Query
-from guard_sql.world import Table, fold
+from guard_sql.world import Table, World, fold
 
 _MAX_USES: Final = 64
 
@@ -74,7 +74,7 @@ class Sources:
         # PostgreSQL tells a quoted name by its case.
         exact = not self._notes.sqlite and node.this.args.get("quoted")
         if table is None or (exact and node.name != table.name):
-            raise Refused.own("GUARD-SQL-TABLE", _about_table(node.this))
+            raise Refused.own("GUARD-SQL-TABLE", about_table(node.this, self._notes.world))
         return self.table(table, alias, called, scope, renamed=given is not None)
 
     def table(self, table: Table, alias: str, called: str, scope: Scope, *, renamed: bool) -> exp.Expr:
@@ -100,7 +100,7 @@ class Sources:
             else:
                 matches = [(source, source.fields[folded]) for source in before if folded in source.fields]
                 if len(matches) != 1 or there is None:
-                    raise Refused.own("GUARD-SQL-COLUMN", about("The column", name))
+                    raise Refused.own("GUARD-SQL-COLUMN", about("The column", name, scope.columns))
                 left = self._notes.offered_as(*matches[0])
                 self._notes.compares(matches[0][1].origins)
                 self._notes.commit((use, one, "filter") for use, one, _ in matches[0][1].reads)
@@ -143,7 +143,8 @@ def add(scope: Scope, source: From) -> None:
     scope.sources.append(source)
 
 
-def _about_table(name: exp.Expr) -> str:
-    if name.args.get("quoted"):
+def about_table(name: exp.Expr, world: World) -> str:
+    """A sentence about an unknown table."""
+    if name.args.get("quoted") or fold(name.name).startswith(world.dialect.reserved):
         return "The table is not in the catalogue."
-    return about("The table", name)
+    return about("The table", name, world.called(name.name))

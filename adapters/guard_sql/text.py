@@ -18,6 +18,7 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from guard.errors import Refused
+from guard.names import near
 from guard_sql import paramstyle
 from guard_sql.dialects import Dialect
 from guard_sql.parameters import Parameters, parameter_name, size
@@ -33,6 +34,14 @@ _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.CASE, TokenType.L_BRAC
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.END, TokenType.R_BRACKET, TokenType.R_BRACE})
 _PREFIX: Final = frozenset({TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE})
 _VALUES: Final = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.PLACEHOLDER})
+_NO_COMMAND: Final = _VALUES | {TokenType.VAR, TokenType.IDENTIFIER}
+_COMMANDS: Final = frozenset(
+    {"abort", "attach", "checkpoint", "close", "cluster", "deallocate", "declare", "detach", "discard", "do", "import"}
+    | {"listen", "move", "notify", "reassign", "refresh", "reindex", "release", "reset", "savepoint", "security"}
+    | {"start", "unlisten"}
+)
+"""First words of other statements, that the tokeniser takes for names."""
+
 _WORDS: Final = frozenset(
     {"cast", "nulls", "last", "first", "partition", "preceding", "following", "unbounded", "year", "month", "day"}
 )
@@ -70,6 +79,19 @@ _BUILT: Final = (
     "Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the "
     "connection; tables are made and altered by a connection that is not guarded."
 )
+
+
+_BEGINNINGS: Final = ("select", "insert", "update", "delete", "with")
+
+
+def _other(tokens: Sequence[Token]) -> str:
+    """What to say of a text that begins with none of the words of a statement that is built."""
+    first = tokens[0] if tokens else None
+    if first is not None and (first.token_type not in _NO_COMMAND or first.text.lower() in _COMMANDS):
+        return _BUILT
+    found = None if first is None or not first.text.isascii() else near(first.text[:64].lower(), _BEGINNINGS)
+    hint = "." if found is None else f": did you mean {found.upper()}?"
+    return f"This is no SQL statement{hint} {_BUILT}"
 
 
 def read(sql: str, world: World, *, longest: int, pyformat: bool = False) -> Reading:
@@ -146,7 +168,7 @@ def _tokens(sql: str, dialect: Dialect, longest: int) -> list[Token]:
     if tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
     if not tokens or tokens[0].token_type not in _FIRST:
-        raise sql_refused(_BUILT)
+        raise sql_refused(_other(tokens))
     return tokens
 
 

@@ -87,6 +87,12 @@ class World:
         found = [table for known in self.schemas if (table := self._tables.get((fold(known), fold(name))))]
         return found[0] if len(found) == 1 else None
 
+    def called(self, name: str) -> frozenset[str]:
+        """What a statement can call tables: with the schema where the name alone is what it says already."""
+        alone = {fold(one) for _, one in self._tables} - {fold(name)}
+        whole = {f"{schema}.{one}" for schema, one in self._tables if one == fold(name)}
+        return frozenset(alone | whole)
+
     def source(self, source: str) -> Table | None:
         """The table of a source by its catalogue name, if it lies in this database."""
         return self._sources.get(source)

@@ -23,7 +23,7 @@ SELECT full_name COLLATE NOCASE FROM customer
 GUARD-SQL: COLLATE is not built: a column compares as its table says.
 
 SELECT rowid FROM customer
-GUARD-SQL-COLUMN: The column rowid is not in the catalogue.
+GUARD-SQL-COLUMN: The column rowid is not in the catalogue: declare it there, or leave it out.
 
 SELECT full_name FROM customer WHERE full_name = "王小明"
 GUARD-SQL-COLUMN: A name beyond ASCII is not one that the catalogue spells.
@@ -32,7 +32,7 @@ SELECT full_name FROM customer WHERE full_name = "wang"
 GUARD-SQL-COLUMN: The column in quotes is not in the catalogue; a text is written with single quotes.
 
 SELECT nothing FROM customer
-GUARD-SQL-COLUMN: The column nothing is not in the catalogue.
+GUARD-SQL-COLUMN: The column nothing is not in the catalogue: declare it there, or leave it out.
 
 SELECT o.full_name FROM customer c
 GUARD-SQL-COLUMN: A column is qualified by a name that no source has here.
@@ -40,20 +40,47 @@ GUARD-SQL-COLUMN: A column is qualified by a name that no source has here.
 SELECT customer.full_name FROM customer c
 GUARD-SQL-COLUMN: A column is qualified by a name that no source has here.
 
+SELECT full_nam FROM customer
+GUARD-SQL-COLUMN: The column full_nam is not in the catalogue; did you mean full_name?
+
+SELECT c.MOBIL FROM customer c
+GUARD-SQL-COLUMN: The column MOBIL is not in the catalogue; did you mean mobile?
+
+SELECT full_name FROM custmer
+GUARD-SQL-TABLE: The table custmer is not in the catalogue; did you mean customer?
+
+UPDATE custmer SET full_name = 'x'
+GUARD-SQL-TABLE: The table custmer is not in the catalogue; did you mean customer?
+
+UPDATE customer SET full_nam = 'x'
+GUARD-SQL-COLUMN: The column full_nam is not in the catalogue; did you mean full_name?
+
+SELECT full_name FROM "custmer"
+GUARD-SQL-TABLE: The table is not in the catalogue.
+
+SELCT full_name FROM customer
+GUARD-SQL: This is no SQL statement: did you mean SELECT? Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the connection; tables are made and altered by a connection that is not guarded.
+
+the persons of branch 3
+GUARD-SQL: This is no SQL statement. Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the connection; tables are made and altered by a connection that is not guarded.
+
+SAVEPOINT x
+GUARD-SQL: Only SELECT, INSERT, UPDATE and DELETE are built. A transaction is ended by commit() and rollback() of the connection; tables are made and altered by a connection that is not guarded.
+
 SELECT x FROM unknown
-GUARD-SQL-TABLE: The table unknown is not in the catalogue.
+GUARD-SQL-TABLE: The table unknown is not in the catalogue: declare it there, or leave it out.
 
 SELECT x FROM temp.customer
-GUARD-SQL-TABLE: The table customer is not in the catalogue.
+GUARD-SQL-TABLE: The table customer is not in the catalogue; did you mean main.customer?
 
 SELECT x FROM other.customer
-GUARD-SQL-TABLE: The table customer is not in the catalogue.
+GUARD-SQL-TABLE: The table customer is not in the catalogue; did you mean main.customer?
 
 SELECT * FROM sqlite_schema
-GUARD-SQL-TABLE: The table sqlite_schema is not in the catalogue.
+GUARD-SQL-TABLE: The table is not in the catalogue.
 
 SELECT * FROM guard_grant
-GUARD-SQL-TABLE: The table guard_grant is not in the catalogue.
+GUARD-SQL-TABLE: The table is not in the catalogue.
 
 SELECT abs(customer_id) FROM customer
 GUARD-SQL-FUNCTION: abs is not on the list.
@@ -278,10 +305,10 @@ INSERT INTO customer (customer_id) VALUES (mobile)
 GUARD-SQL: A value of an INSERT is no column.
 
 INSERT INTO customer (nothing) VALUES (1)
-GUARD-SQL-COLUMN: The column nothing is not in the catalogue.
+GUARD-SQL-COLUMN: The column nothing is not in the catalogue: declare it there, or leave it out.
 
 INSERT INTO guard_grant (subject) VALUES ('1')
-GUARD-SQL-TABLE: The table guard_grant is not in the catalogue.
+GUARD-SQL-TABLE: The table is not in the catalogue.
 
 UPDATE customer SET full_name = status FROM loan
 GUARD-SQL: UPDATE with FROM is not built yet.
@@ -305,7 +332,7 @@ UPDATE customer SET full_name = count(*)
 GUARD-SQL: An aggregate stands in the select list, HAVING or ORDER BY, and in no other aggregate.
 
 UPDATE sqlite_schema SET sql = ''
-GUARD-SQL-TABLE: The table sqlite_schema is not in the catalogue.
+GUARD-SQL-TABLE: The table is not in the catalogue.
 
 DELETE FROM customer WHERE customer_id IN (SELECT loan_id FROM loan)
 GUARD-SQL: A write has no subquery: read first, then write.
@@ -320,7 +347,7 @@ WITH x AS (DELETE FROM customer RETURNING id_number) SELECT 1
 GUARD-SQL: RETURNING is not built yet.
 
 SELECT full_name FROM customer JOIN loan USING (nothing)
-GUARD-SQL-COLUMN: The column nothing is not in the catalogue.
+GUARD-SQL-COLUMN: The column nothing is not in the catalogue: declare it there, or leave it out.
 
 UPDATE customer SET full_name = 'x'
 GUARD-SQL-WRITE: Leave out: full_name.

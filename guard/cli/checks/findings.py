@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
 import msgspec
 
 from guard.catalogue import Catalogue
@@ -28,9 +25,3 @@ class Loaded(msgspec.Struct, frozen=True):
     document: Document
     catalogue: Catalogue
     catalogue_document: Document
-
-
-def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
-    """A remedy: the known name that is nearest, or what else to do."""
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"did you mean {near[0]}?" if near else otherwise

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from guard import clock
-from guard.cli.checks.findings import Findings, Loaded, nearest
+from guard import clock, names
+from guard.cli.checks.findings import Findings, Loaded
 from guard.config import Profile, Settings
 from guard.documents import Document
 from guard.errors import ConfigError, Refused
 from guard.model import Activity, ActorFacts, Declared, Recipient
+from guard.names import meant
 from guard.wire import canonical, ordered
 from guard_engine import bundle, shipped
 from guard_engine.bundle import Bundle
@@ -100,7 +101,7 @@ def categories(loaded: Loaded, floor: Floor, found: Findings) -> None:
         for field, entry in source.fields.items():
             if entry.category not in known:
                 message = f"no policy knows the category {entry.category}"
-                remedy = nearest(entry.category, known, "take one of data.guard.floor.categories")
+                remedy = meant(entry.category, known, "take one of data.guard.floor.categories")
                 place = ("sources", name, "fields", field, "category")
                 found.errors.append(loaded.catalogue_document.problem(place, message, remedy))
 
@@ -117,7 +118,9 @@ def relations(loaded: Loaded, floor: Floor, profile: Profile, found: Findings) -
         missing = sorted(asked - source.relations.keys())
         if missing and not _of_the_web(name):
             message = f"no purpose that asks for the relation {', '.join(missing)} can reach {name}"
-            remedy = f"declare relations: {{{missing[0]}: …}}, if that is meant to be possible"
+            near = names.near(missing[0], source.relations)
+            declare = f"declare relations: {{{missing[0]}: …}}, if that is meant to be possible"
+            remedy = declare if near is None else f"write {missing[0]} for {near}"
             found.warnings.append(loaded.catalogue_document.problem(("sources", name), message, remedy))
 
 
@@ -138,7 +141,7 @@ def purposes(loaded: Loaded, floor: Floor, profile: Profile, document: Document,
         for position, category in enumerate(purpose.categories):
             where = (*place, "categories", position)
             if category not in known:
-                remedy = nearest(category, known, "take one of data.guard.floor.categories")
+                remedy = meant(category, known, "take one of data.guard.floor.categories")
                 found.errors.append(document.problem(where, f"no policy knows the category {category}", remedy))
             elif bound and known[category].get("forbidden"):
                 message = f"{category} may not be used by a {profile.kind} ({FORBIDDEN}), whatever the consent"
@@ -148,5 +151,5 @@ def purposes(loaded: Loaded, floor: Floor, profile: Profile, document: Document,
                 found.errors.append(document.problem(where, message, "remove it"))
         if purpose.relation is not None and purpose.relation not in relations:
             message = f"no source of the catalogue has the relation {purpose.relation}"
-            remedy = nearest(purpose.relation, relations, "declare it in the catalogue, or write null")
+            remedy = meant(purpose.relation, relations, "declare it in the catalogue, or write null")
             found.errors.append(document.problem((*place, "relation"), message, remedy))

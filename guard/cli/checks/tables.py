@@ -15,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from guard.catalogue import Public, Source
 from guard.cli.checks import contents, live_sqlite
-from guard.cli.checks.findings import Findings, Loaded, nearest
+from guard.cli.checks.findings import Findings, Loaded
 from guard.cli.checks.live import Live, Table
+from guard.names import meant
 from guard_ledger.tables import metadata, persons_metadata
 
 WITNESSED: Final[Mapping[str, str]] = {
@@ -61,7 +62,7 @@ def _names(loaded: Loaded, found: Findings) -> bool:
             remedy = f"begin its name with {settings.holder}:"
         elif match is not None and match["schema"] not in schemas:
             message = f"{name} is in the schema {match['schema']}, which database.schemas of guard.yaml does not name"
-            remedy = nearest(match["schema"], schemas, "add it there")
+            remedy = meant(match["schema"], schemas, "add it there")
         elif match is not None and match["table"].casefold() in _LEDGER:
             message = f"{name} is a table of the consent ledger, which no statement may name"
             remedy = "remove it from the catalogue"
@@ -110,7 +111,7 @@ def _compare(loaded: Loaded, live: Live, found: Findings) -> None:
         at = ("database", "schemas", schema)
         if schema not in there:
             message = f"a new connection to the database has no schema {schema}"
-            remedy = nearest(schema, there, "write main" if "main" in there else "make it")
+            remedy = meant(schema, there, "write main" if "main" in there else "make it")
             found.errors.append(loaded.document.problem(at, message, remedy))
         elif schema == live.own != "main":
             message = f"the schema {schema} is the consent ledger's, which no statement may name"
@@ -130,7 +131,7 @@ def _compare(loaded: Loaded, live: Live, found: Findings) -> None:
         table = tables[schema].get(live.same(match["table"]))
         if table is None:
             known = {one.name for one in tables[schema].values()} - _LEDGER
-            remedy = nearest(match["table"], known, "make the table, or remove the source")
+            remedy = meant(match["table"], known, "make the table, or remove the source")
             message = f"the database has no table {match['table']}"
             found.errors.append(loaded.catalogue_document.problem((kind, name), message, remedy))
         else:
@@ -166,7 +167,7 @@ def _columns(
         column, declared = there.get(live.same(name), ("", ""))
         kind = contents.type_of(entry, name)
         if not column:
-            remedy = nearest(name, extra, f"was it renamed to {min(extra)}?" if len(extra) == 1 else "remove the field")
+            remedy = meant(name, extra, f"was it renamed to {min(extra)}?" if len(extra) == 1 else "remove the field")
             message = f"the table {table.name} has no column {name}"
             found.errors.append(loaded.catalogue_document.problem(at, message, remedy))
         elif not live.holds(declared, kind):
