@@ -478,10 +478,20 @@ class Guard:
         now = self._time_to_begin(acting, plan.kind, text)
         actor, purpose = acting.actor, release.purposes.get(acting.purpose)
         activity = self._activities.of(acting, plan.items, method, now)
+        facts = Facts(
+            actor=actor.id,
+            subject=acting.subject,
+            purpose=acting.purpose,
+            operation=acting.operation,
+            recipient=acting.recipient.id or "",
+            seconds=int(now),
+            date=activity.time.date,
+            judged=release.decider.judged,
+        )
         attempt = enforce.Attempt(
             actor=actor,
             activity=activity,
-            facts=self._facts(acting, release, activity, now),
+            facts=facts,
             plan=plan,
             text=text,
             parameters=parameters,
@@ -563,18 +573,6 @@ class Guard:
         except Refused as refused:
             refusal = refused
         raise self.refuse(acting, refusal, text)
-
-    def _facts(self, acting: context.Acting, release: Release, activity: Activity, now: float) -> Facts:
-        return Facts(
-            actor=acting.actor.id,
-            subject=acting.subject,
-            purpose=acting.purpose,
-            operation=acting.operation,
-            recipient=acting.recipient.id or "",
-            seconds=int(now),
-            date=activity.time.date,
-            judged=release.decider.judged,
-        )
 
     def _registered(self, refusal: Refused, draft: Draft) -> Refused:
         refusal.entry = self._register.append(draft)

@@ -76,8 +76,10 @@ class Standing:
 
     def kept(self) -> Sequence[int]:
         """The positions of the records that may be met, in order; `asked` comes first."""
-        asked = self.named, self.about, self.of(self._terms.rows)
         every = range(len(self._persons))
+        asked = [self.named, self.of(self._terms.rows)]
+        if self._attempt.facts.subject is not None:
+            asked.append(self.about)
         if all(map(all, asked)):
             return every
         return [place for place, met in zip(every, zip(*asked, strict=True), strict=True) if all(met)]
@@ -92,14 +94,16 @@ class Standing:
     def asked(self) -> Generator[Effect, Any, None]:
         """Finds out which records fulfil the conditions of the terms."""
         terms = self._terms
-        for fact in terms.facts:
-            self._known[fact] = self._fact(fact)
-        holding: Sequence[set[str]] = [set() for _ in terms.between]
-        persons = self.met(range(len(self._every))) if holding else ()
-        if persons:
-            holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
         for own in terms.own:
             self._known[own] = _held({self._attempt.facts.actor}, self._first)
+        for fact in terms.facts:
+            self._known[fact] = self._fact(fact)
+        if not terms.between:
+            return
+        holding: Sequence[set[str]] = [set() for _ in terms.between]
+        persons = self.met(range(len(self._every)))
+        if persons:
+            holding = yield HoldsEach(self._plan.source, terms.between, persons, self._attempt.facts)
         for leaf, holders in zip(terms.between, holding, strict=True):
             of = self._every if isinstance(leaf, GrantCondition) else self._first
             self._known[leaf] = _held(holders, of)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from guard.context import Acting
 from guard.facade import Guard
 from guard.model import Operation, Recipient
 
 
-@contextmanager
-def beside(guard: Guard, acting: Acting, operation: Operation, recipient: Recipient) -> Iterator[Acting]:
+def beside(guard: Guard, acting: Acting, operation: Operation, recipient: Recipient) -> AbstractContextManager[Acting]:
     """The request's act where it is of that operation and recipient; else one beside it, which adds its outcomes."""
     if (operation, recipient) == (acting.operation, acting.recipient):
-        yield acting
-        return
+        return nullcontext(acting)
+    return _beside(guard, acting, operation, recipient)
+
+
+@contextmanager
+def _beside(guard: Guard, acting: Acting, operation: Operation, recipient: Recipient) -> Iterator[Acting]:
     own = guard.acting(
         acting.actor,
         purpose=acting.purpose,

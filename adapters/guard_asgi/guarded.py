@@ -158,7 +158,10 @@ class _Request:
         with acting:
             if rule.request is None and rule.response is not None and scope["method"] not in incoming.SAFE:
                 await self._permit(acting, rule.response)
-            receive = await self._gate(acting, body, records)
+            if rule.request is None or records is None:
+                receive = incoming.unexpected(self.receive)
+            else:
+                receive = await self._gate(acting, rule.request, body, records)
             await self._call(acting, receive, body)
 
     async def _permit(self, acting: Acting, way: Way) -> None:
@@ -167,11 +170,8 @@ class _Request:
         said: dict[str, Any] = {"text": self.text, "parameters": None, "offload": run_sync}
         await self.guard.release_async(acting, way.source, nothing, **said)
 
-    async def _gate(self, acting: Acting, body: bytes, records: JsonRecords | None) -> Receive:
+    async def _gate(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Receive:
         """What the program receives from: the body as it may be taken in."""
-        way = self.rule.request
-        if way is None or records is None:
-            return incoming.unexpected(self.receive)
         with beside(self.guard, acting, way.operation, acting.recipient) as of_request:
             self.collected = await self._collect(of_request, way, body, records)
         return incoming.hand_on(self.scope, self.receive, body, self.collected.records)
@@ -210,16 +210,17 @@ class _Request:
             raise
         if answer.refusal is not None:
             raise answer.refusal  # the program caught it
-        await self._settle(answer.status)
+        if self.collected is not None:
+            await self._settle(self.collected, answer.status)
 
-    async def _settle(self, status: int | None) -> None:
+    async def _settle(self, collected: Collected, status: int | None) -> None:
         """Registers what became of what was taken in, as the program's answer tells it.
 
         A program that failed, or was refused something, may have kept it all the same: then nothing is said, and
         that reads as done.
         """
-        if self.collected is not None and status is not None and status < 500:
-            await self.guard.collected_async(self.collected, done=status < 400)
+        if status is not None and status < 500:
+            await self.guard.collected_async(collected, done=status < 400)
 
     # --- What else is answered ---
 

@@ -9,7 +9,7 @@ with the last part of the answer. Everything is decided on `scope["path"]`, neve
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from guard.context import Acting
 from guard.errors import ConfigError, Misuse, Refused
@@ -50,19 +50,21 @@ class GuardMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection, or the application's life."""
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await self._live(scope, receive, send)
             return
-        if scope["type"] not in {"http", "websocket"}:
-            raise Misuse(f"GuardMiddleware does not know the protocol {scope['type']!s:.32}.")
+        if kind not in {"http", "websocket"}:
+            raise Misuse(f"GuardMiddleware does not know the protocol {kind!s:.32}.")
         guard, identify = self._checked()
-        if scope["type"] == "http" and not scope["method"].isupper():
+        if kind == "http" and not scope["method"].isupper():
             await self._refuse(strict.refused("Methods have capital letters.", rule="GUARD-REQUEST"), scope, send)
             return
         settled = self._settled(self._compiled(guard, scope), scope)
-        if scope["type"] == "websocket":
+        rule = settled.rule
+        if kind == "websocket":
             await self._websocket(settled, scope, receive, send)
-        elif settled.rule is None or settled.rule.purpose is None:
+        elif rule is None or rule.purpose is None:
             await self._pass(settled, scope, receive, send)
         elif isinstance(scope.get("guard"), Acting):
             raise Misuse("Two GuardMiddleware stand around this route: keep the outer one.")
@@ -85,7 +87,7 @@ class GuardMiddleware:
     def _checked(self) -> tuple[Guard, Identify]:
         if self._table is None:
             startup.checked(self._guard, self._identify)
-        return cast(Guard, self._guard), cast(Identify, self._identify)
+        return self._guard, self._identify  # type: ignore[return-value]  # checked before the table is made
 
     def _compiled(self, guard: Guard, scope: Scope) -> Table:
         if self._table is None:

@@ -284,7 +284,9 @@ class Answer:
                 goes = await _released_here(served, of_answer, way.source, make)
             else:
                 goes = await run_sync(_released_there, served, of_answer, way.source, make)
-        self._reduced = self._reduced or any(one.reduced for one in of_answer.outcomes[-1:])
+        outcomes = of_answer.outcomes
+        if outcomes and outcomes[-1].reduced:
+            self._reduced = True
         return goes
 
     async def _flush(self, came: bytes, goes: bytes) -> None:

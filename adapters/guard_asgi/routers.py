@@ -21,6 +21,8 @@ from guard_asgi.routes import METHODS, WEBSOCKET, Entry, template
 
 Scope: TypeAlias = MutableMapping[str, Any]
 
+_WEBSOCKET: Final = frozenset({WEBSOCKET})
+
 _DEEP: Final = 64
 """How many wrappers may stand around a router."""
 
@@ -43,11 +45,11 @@ class Place(NamedTuple):
     @property
     def websocket(self) -> bool:
         """Whether it is one for websockets."""
-        return self.methods == frozenset({WEBSOCKET})
+        return self.methods == _WEBSOCKET
 
     def handles(self, scope: Scope) -> bool:
         """Whether it has a handler for the request."""
-        return self.methods is None or self.websocket or scope["method"] in self.methods
+        return self.methods is None or scope.get("method") in self.methods or self.websocket
 
 
 class Leaf(NamedTuple):
@@ -117,7 +119,7 @@ def find(level: Level, scope: Scope) -> Found:
         # A class without a handler for a method answers 405 itself. For any other name than that of a method it may
         # have an attribute, which Starlette takes for the handler: nobody declared that.
         if place.handles(scope) or scope["method"] not in METHODS:
-            return Found(place, trial.get("path_params", {}), ())
+            return Found(place, trial.get("path_params", {}))
         return Found(None, {}, (place.endpoint,))
 
 

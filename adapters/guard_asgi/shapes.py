@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -58,6 +59,7 @@ class Shape:
         if depth > self.limits.depth:
             raise Misuse(f"{source_name} nests {depth} levels: raise limits.depth above {self.limits.depth}.")
         self._treatments: Final[dict[Any, Treatment]] = {}
+        self._alike: Final[dict[int, tuple[Mapping[str, Any], Mapping[str, str], Treatment]]] = {}
         self._decode: Final = msgspec.json.Decoder(_body(self.place, self.around)).decode
         # An escaped colon in a key would be written plainly, and make up for a member that was left out.
         self._colons: Final = not any(":" in name for name in (*self.around, *_names(self.place)))
@@ -88,6 +90,23 @@ class Shape:
             if len(self._treatments) >= TREATMENTS:
                 self._treatments.clear()
             made = self._treatments[key] = treatment(self.place, shown, masks)
+        return made
+
+    def alike(self, shown: Mapping[str, Any], masks: Mapping[str, str]) -> Treatment | None:
+        """The treatment of records that are all shown alike; None where they are not.
+
+        What nobody can change is found again as the same object.
+        """
+        known = self._alike.get(id(shown))
+        if known is not None and known[0] is shown and known[1] is masks:
+            return known[2]
+        if not _JUST_TEXT.issuperset(map(type, shown.values())):
+            return None
+        made = self.treatment(shown, masks)
+        if type(shown) is MappingProxyType and type(masks) is MappingProxyType:
+            if len(self._alike) >= TREATMENTS:
+                self._alike.clear()
+            self._alike[id(shown)] = shown, masks, made  # which keeps it alive, so that no other has its identity
         return made
 
     def decode(self, body: bytes) -> Any:
@@ -226,15 +245,27 @@ class JsonRecords:
         if self._single and not records:
             raise Refused.own("GUARD-ABSENT")
         changes = False
-        for alike, of_group in _groups(records, shown):
-            treatment = self.shape.treatment(of_group, masks)
-            if treatment.change is not None and not self._present <= treatment.revealed:
-                carry_out(treatment.change, alike)
+        same = self.shape.alike(shown, masks)
+        groups = self._groups(records, shown, masks) if same is None else [(records, same)]
+        for alike, of_group in groups:
+            if of_group.change is not None and not self._present <= of_group.revealed:
+                carry_out(of_group.change, alike)
                 changes = True
         if everything and not changes:
             return self._whole
         root, self._root = self._root, None  # it was changed: what is asked next is read again
         return _write(self._with(root, records))
+
+    def _groups(
+        self, records: list[Any], shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]
+    ) -> Iterator[tuple[list[Any], Treatment]]:
+        """Records that are shown alike, with what becomes of them."""
+        varied = {field: how for field, how in shown.items() if not isinstance(how, str)}
+        alike: dict[tuple[Shown, ...], list[Any]] = {}
+        for record, pattern in zip(records, zip(*varied.values(), strict=True), strict=True):
+            alike.setdefault(pattern, []).append(record)
+        for pattern, group in alike.items():
+            yield group, self.shape.treatment({**shown, **dict(zip(varied, pattern, strict=True))}, masks)
 
     def _fresh(self) -> list[Any]:
         if self._root is None:
@@ -371,20 +402,3 @@ def _key(raw: bytes) -> str | None:
     if isinstance(value, int) and str(value).encode() != raw:
         value = UNREADABLE
     return subject_key(value)
-
-
-def _groups(
-    records: list[Any], shown: Mapping[str, Shown | Sequence[Shown]]
-) -> Iterator[tuple[list[Any], Mapping[str, Shown | Sequence[Shown]]]]:
-    """Records that are shown alike, with one way for each field."""
-    varied = {}
-    if not _JUST_TEXT.issuperset(map(type, shown.values())):
-        varied = {field: how for field, how in shown.items() if not isinstance(how, str)}
-    if not varied:
-        yield records, shown
-        return
-    alike: dict[tuple[Shown, ...], list[Any]] = {}
-    for record, pattern in zip(records, zip(*varied.values(), strict=True), strict=True):
-        alike.setdefault(pattern, []).append(record)
-    for pattern, group in alike.items():
-        yield group, {**shown, **dict(zip(varied, pattern, strict=True))}

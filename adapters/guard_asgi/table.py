@@ -144,7 +144,9 @@ _LIKE: Final = {"HEAD": "GET"}
 
 
 def _rule(rules: Mapping[tuple[str, str], Any], method: str, path: str) -> Any:
-    found = rules.get((_LIKE.get(method, method), path)) or rules.get((method, path))
+    found = rules.get((_LIKE.get(method, method), path))
+    if found is None and method in _LIKE:
+        found = rules.get((method, path))
     return found if found is not None or method == WEBSOCKET else rules.get((ANY, path))
 
 
