@@ -54,10 +54,11 @@ def media(headers: Iterable[tuple[bytes, bytes]], limits: Limits | None = None) 
     if b"content-type" not in said:
         raise _unread("It has no content-type: send application/json.")
     _check_type(said[b"content-type"])
-    if said.get(b"content-encoding", b"identity").lower() != b"identity":
+    if b"content-encoding" in said and said[b"content-encoding"].lower() != b"identity":
         raise _unread("It has a content-encoding: send it as it is, without compression.")
-    _check_transfer(said)
-    return Media(_length(said.get(b"content-length"), (limits or Limits()).body))
+    if b"transfer-encoding" in said:
+        _check_transfer(said)
+    return Media(_length(said[b"content-length"], limits or Limits()) if b"content-length" in said else None)
 
 
 @lru_cache(maxsize=64)
@@ -73,23 +74,18 @@ def _check_type(value: bytes) -> None:
 
 
 def _check_transfer(said: Mapping[bytes, bytes]) -> None:
-    transfer = said.get(b"transfer-encoding")
-    if transfer is None:
-        return
-    if transfer.lower() != b"chunked":
+    if said[b"transfer-encoding"].lower() != b"chunked":
         raise _unread("It has a transfer-encoding that guard does not read: send it as it is, or chunked.")
     if b"content-length" in said:
         raise strict.refused("It has a content-length and a transfer-encoding: send one of them.")
 
 
-def _length(said: bytes | None, limit: int) -> int | None:
-    if said is None:
-        return None
+def _length(said: bytes, limits: Limits) -> int:
     if not said.isdigit() or len(said) > _DIGITS:
         raise strict.refused("Its content-length is not a number of bytes: send its digits.")
     length = int(said)
-    if length > limit:
-        raise strict.too_large(limit)
+    if length > limits.body:
+        raise strict.too_large(limits.body)
     return length
 
 

@@ -68,11 +68,12 @@ class Shape:
         """The records in a body. Refused GUARD-BODY, or GUARD-BODY-SIZE, for what is not strict JSON of this shape."""
         strict.check_bytes(body, self.limits)
         root = self.decode(body)
-        records, single = self.records(root)
+        there = self.there(root)
+        single = type(there) is self.place.type
+        records = [there] if single else there or []
         found = places.survey(self.place, records)
         written = _write(root)
-        known = found.objects + found.arrays
-        brackets = body.count(b"{") + body.count(b"[") - known
+        brackets = body.count(b"{") + body.count(b"[") - found.objects - found.arrays
         # Where there are no more brackets than the shape accounts for, no field holds an object or an array.
         holds = brackets > len(self.around) + (not single) and self._may_hold(written, found, single=single)
         if holds:
@@ -80,7 +81,7 @@ class Shape:
         dropped = 0
         if holds or not self._nothing_left_out(body, written):
             dropped = self._left_out(strict.careful(body, self.limits, brackets=brackets + self.place.depth))
-        return JsonRecords(self, body, written, root, found.present, dropped)
+        return JsonRecords(self, body, written, root, records, there, found.present, dropped)
 
     def treatment(self, shown: Mapping[str, Any], masks: Mapping[str, str]) -> Treatment:
         """What becomes of records, one way for each field; compiled once."""
@@ -121,12 +122,10 @@ class Shape:
             refusal = strict.malformed()
         raise refusal
 
-    def records(self, root: Any) -> tuple[list[Any], bool]:
-        """The records of what was decoded, and whether there was one alone instead of an array."""
+    def records(self, root: Any) -> list[Any]:
+        """The records of what was decoded."""
         there = self.there(root)
-        if there is None:
-            return [], False
-        return (there, False) if isinstance(there, list) else ([there], True)
+        return [there] if type(there) is self.place.type else there or []
 
     def there(self, root: Any) -> Any:
         """What was decoded where the records are: an array, one of them, or null."""
@@ -179,42 +178,40 @@ class JsonRecords:
     """
 
     def __init__(
-        self, shape: Shape, original: bytes, written: bytes, root: Any, present: frozenset[str], dropped: int
+        self,
+        shape: Shape,
+        original: bytes,
+        written: bytes,
+        root: Any,
+        records: list[Any],
+        there: Any,
+        present: frozenset[str],
+        dropped: int,
     ) -> None:
         self.original: Final = original
-        self._whole: Final = written if dropped else original
         self.shape: Final = shape
-        self._root = root
-        self._present: Final = present
-        self._dropped: Final = dropped
-        self._records, self._single = shape.records(root)
-        self._alone: Final = not isinstance(shape.there(root), list)
-        self._count: Final = len(self._records)
-
-    @property
-    def count(self) -> int:
+        self.count = len(records)
         """See `Records`."""
-        return self._count
-
-    @property
-    def present(self) -> frozenset[str]:
+        self.present = present
         """See `Records`. Where an object or an array is empty or null, that tells of every field below it."""
-        return self._present
-
-    @property
-    def dropped(self) -> int:
+        self.dropped = dropped
         """See `Records`. A member counts once, whatever is below it; those around the records count too."""
-        return self._dropped
-
-    @property
-    def alone(self) -> bool:
+        self.alone = type(there) is not list
         """See `Records`."""
-        return self._alone
+        self._whole: Final = written if dropped else original
+        self._root = root
+        self._records = records
+        self._single: Final = self.alone and there is not None
 
     @property
     def strange(self) -> bool:
         """Whether there are records, and nothing in them is where the catalogue declares anything."""
-        return self._dropped > 0 and self._count > 0 and not places.named(self.shape.place, self._fresh())
+        if not self.dropped or not self.count:
+            return False
+        records, place = self._fresh(), self.shape.place
+        if place.depth == 1 and astuple(records[0]).count(UNSET) < len(place.members):
+            return False  # the first has a field
+        return not places.named(place, records)
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
@@ -238,7 +235,7 @@ class JsonRecords:
 
         Refused GUARD-ABSENT where the body is one record and that is not kept.
         """
-        everything = kept is None or list(kept) == list(range(self._count))
+        everything = kept is None or list(kept) == list(range(self.count))
         records = self._fresh()
         if not everything:
             records = [records[position] for position in kept or ()]
@@ -248,7 +245,7 @@ class JsonRecords:
         same = self.shape.alike(shown, masks)
         groups = self._groups(records, shown, masks) if same is None else [(records, same)]
         for alike, of_group in groups:
-            if of_group.change is not None and not self._present <= of_group.revealed:
+            if of_group.change is not None and not self.present <= of_group.revealed:
                 carry_out(of_group.change, alike)
                 changes = True
         if everything and not changes:
@@ -270,13 +267,13 @@ class JsonRecords:
     def _fresh(self) -> list[Any]:
         if self._root is None:
             self._root = self.shape.decode(self.original)
-            self._records, self._single = self.shape.records(self._root)
+            self._records = self.shape.records(self._root)
         return self._records
 
     def _with(self, root: Any, records: list[Any]) -> Any:
         """The decoded body with these records instead of its own."""
         inner: Any = records[0] if self._single else records
-        if not self._count:
+        if not self.count:
             return root
         if not self.shape.around:
             return inner
@@ -368,8 +365,7 @@ def _keys(records: list[Any], chain: Chain) -> list[tuple[str, ...]]:
     """The keys that each record has at the end of a chain."""
     if len(chain) == 1:
         raws = [getattr(record, chain[0] or "") for record in records]  # a record is an object, so this is a member
-        keys = [None if raw is UNSET else _key(bytes(raw)) for raw in raws]
-        return [() if key is None else (key,) for key in keys]
+        return [() if raw is UNSET or (key := _key(bytes(raw))) is None else (key,) for raw in raws]
     if None in chain[:-1]:
         _check_named(records, chain[:-1], chain[-1] or "")
     found = ([_key(bytes(raw)) for raw in _reached(record, chain)] for record in records)
