@@ -5,8 +5,13 @@
 
 An application answers with one person (1 KB) or with a hundred (100 KB); eight of ten members of a record are declared,
 two are dropped. The ways take turns, in another order each round, so that other load hits all of them; medians of wall
-time in microseconds: an application of Starlette that answers with ready bytes, called directly as a server does and
-through httpx, and one of FastAPI that answers with what it makes JSON of, through httpx.
+time in microseconds of an application of Starlette that answers with ready bytes, and of one of FastAPI that answers
+with what it makes JSON of:
+
+- `direct`: the ASGI application is awaited, as a server does it, and nothing else is counted: no server, no client.
+- `httpx`: through httpx's ASGITransport, as tests do it: the cost of a client without any network.
+- `uvicorn`: as it is run: uvicorn in a process of its own, one connection on loopback that is kept alive, a client that
+  is next to nothing (a blocking socket). uvicorn with what it needs itself: asyncio and h11, no uvloop or httptools.
 
 `nothing` is the application alone, `pass-through` a pure ASGI middleware that hands everything on, `BaseHTTP` an empty
 BaseHTTPMiddleware. `guarded` has a remembered decision of the shipped floor for a person who asks for the own data;
@@ -21,6 +26,7 @@ import contextlib
 import functools
 import json
 import logging
+import multiprocessing
 import random
 import socket
 import statistics
@@ -36,6 +42,7 @@ from typing import Any
 
 import anyio
 import httpx
+import uvicorn
 from fastapi import FastAPI
 from fastapi_opa import OPAConfig, OPAMiddleware  # type: ignore[import-untyped]  # it has no types
 from fastapi_opa.auth.auth_interface import AuthInterface  # type: ignore[import-untyped]  # it has no types
@@ -258,6 +265,31 @@ def direct(app: Any, path: str) -> Call:
     return ask
 
 
+class Loopback:
+    """One connection to a server on this machine, kept alive."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._request = f"GET {path} HTTP/1.1\r\nhost: bank\r\naccept: */*\r\nuser-agent: bench\r\n\r\n".encode()
+
+    async def ask(self) -> bytes:
+        """One call; gives the body. It blocks: nothing else runs here meanwhile."""
+        self._socket.sendall(self._request)
+        came = self._socket.recv(262_144)
+        while b"\r\n\r\n" not in came:
+            came += self._socket.recv(262_144)
+        head, _, body = came.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while len(body) < length:
+            body += self._socket.recv(262_144)
+        return body
+
+    def close(self) -> None:
+        """Ends it."""
+        self._socket.close()
+
+
 def through_httpx(client: httpx.AsyncClient, path: str) -> Call:
     async def ask() -> bytes:
         return (await client.get(path)).content
@@ -304,19 +336,69 @@ def ways(application: Callable[[], Starlette], guard: Guard, folder: Path, url: 
     return apps
 
 
-async def measured(made: dict[str, dict[str, Any]], guard: Guard, rounds: int) -> list[str]:
+APPLICATIONS: dict[str, Callable[[], Starlette]] = {"Starlette": ready, "FastAPI": usual}
+
+
+def serve(folder: Path, url: str | None, told: Any) -> None:
+    """A process that serves all ways, each on a port of its own; tells the ports. It ends when it is terminated."""
+    logging.disable(logging.ERROR)
+    for name in ("net", "kept"):
+        (folder / name).mkdir()
+    with opened(folder / "net") as net, opened(folder / "kept") as kept, Unkept(net):
+        made = {of: ways(app, net, folder / "net", url) for of, app in APPLICATIONS.items()}
+        for of, app in APPLICATIONS.items():
+            made[of]["+register"] = ways(app, kept, folder / "kept", None)["+register"]
+        sockets = {of: {name: _listening() for name in apps} for of, apps in made.items()}
+        told.send({of: {name: one.getsockname()[1] for name, one in some.items()} for of, some in sockets.items()})
+
+        async def run() -> None:
+            async with anyio.create_task_group() as group:
+                for of, apps in made.items():
+                    for name, app in apps.items():
+                        config = uvicorn.Config(app, log_level="critical", access_log=False, http="h11", loop="asyncio")
+                        group.start_soon(uvicorn.Server(config).serve, [sockets[of][name]])
+
+        anyio.run(run)
+
+
+def _listening() -> socket.socket:
+    # As uvicorn makes it for a host and a port: asyncio sets TCP_NODELAY on a socket that says that it is of TCP.
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.bind(("127.0.0.1", 0))
+    made.listen()
+    return made
+
+
+@contextlib.contextmanager
+def served(folder: Path, url: str | None) -> Iterator[dict[str, dict[str, int]]]:
+    """The ports of all ways, in a process of its own."""
+    here, there = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(folder, url, there))
+    process.start()
+    try:
+        yield here.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+async def measured(
+    made: dict[str, dict[str, Any]], ports: dict[str, dict[str, int]], guard: Guard, rounds: int
+) -> list[str]:
     """Prints the table; gives what is said of the targets."""
     said = []
     names = "".join(f"{name:>14}" for name in made["FastAPI"])
     print(f"{'':26}{names}{'guarded/pass':>14}{'overhead: opa/guarded':>23}")
     for size, path in SIZES.items():
-        for of, how in (("Starlette", "direct"), ("Starlette", "httpx"), ("FastAPI", "httpx")):
+        for of, how in [(of, how) for of in made for how in ("direct", "httpx", "uvicorn")]:
             apps = made[of]
             async with contextlib.AsyncExitStack() as stack:
                 ways: dict[str, Call] = {}
                 for name, app in apps.items():
                     if how == "direct":
                         ask = direct(app, path)
+                    elif how == "uvicorn":
+                        ask = stack.enter_context(contextlib.closing(Loopback(ports[of][name], path))).ask
                     else:
                         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bank")
                         ask = through_httpx(await stack.enter_async_context(client), path)
@@ -326,7 +408,8 @@ async def measured(made: dict[str, dict[str, Any]], guard: Guard, rounds: int) -
             ratio = found["guarded"] / found["pass-through"]
             row = f"{size}, {of}, {how}"
             print(f"{row:26}" + "".join(f"{one:14,.1f}" for one in found.values()) + f"{ratio:13.2f}x", end="")
-            less = (found.get("fastapi-opa", 0.0) - found["nothing"]) / max(found["guarded"] - found["nothing"], 0.1)
+            added = {name: one - found["pass-through"] for name, one in found.items()}
+            less = added.get("fastapi-opa", 0.0) / max(added["guarded"], 0.1)
             print(f"{less:22.1f}x" if "fastapi-opa" in found else "")
             if size == "1 KB":
                 said.append(verdict(f"{row}: guarded to pass-through", ratio, 1.5))
@@ -375,10 +458,11 @@ async def main(rounds: int = 100) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         guard = stack.enter_context(opened(folder))
         url = stack.enter_context(plain_opa(folder))
-        made = {"Starlette": ways(ready, guard, folder, url), "FastAPI": ways(usual, guard, folder, url)}
+        made = {of: ways(app, guard, folder, url) for of, app in APPLICATIONS.items()}
+        ports = stack.enter_context(served(folder, url))
         sizes = ", ".join(f"{size}: {len(BODIES[path]):,} bytes" for size, path in SIZES.items())
         print(f"{sizes}; microseconds, medians")
-        print("\n".join(await measured(made, guard, rounds)))
+        print("\n".join(await measured(made, ports, guard, rounds)))
 
 
 if __name__ == "__main__":
