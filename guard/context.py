@@ -117,6 +117,10 @@ class Acting:
         """Whether operations may still run in it."""
         return self._token is not None and not self._closed
 
+    def open_to(self, owner: object) -> bool:
+        """Whether operations of this guard may still run in it."""
+        return self._owner is owner and self._token is not None and not self._closed
+
     def belongs(self, owner: object) -> bool:
         """Whether it was opened by this guard: two guards in one process share nothing."""
         return self._owner is owner

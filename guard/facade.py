@@ -502,35 +502,34 @@ class Guard:
             basis=acting.declared.basis or (None if purpose is None else purpose.basis),
             roles=None if purpose is None else purpose.roles,
         )
-        return attempt, self._services(release)
+        serving = self._serving
+        if serving is None or serving[0] is not release:
+            serving = self._serving = release, self._services(release)
+        return attempt, serving[1]
 
     def _services(self, release: Release) -> drive.Services:
-        """What performs the effects of operations under a release: made once for it."""
-        known = self._serving
-        if known is None or known[0] is not release:
-            register = self._register  # asked by name each time, so that what stands in its place is asked too
+        """What performs the effects of operations under a release."""
+        register = self._register  # asked by name each time, so that what stands in its place is asked too
 
-            def decide(activity: Activity, actor: str) -> Decision:
-                return release.decider.decide((activity,), actor=actor)[0]
+        def decide(activity: Activity, actor: str) -> Decision:
+            return release.decider.decide((activity,), actor=actor)[0]
 
-            def append(draft: Draft) -> int:
-                return register.append(draft)
+        def append(draft: Draft) -> int:
+            return register.append(draft)
 
-            def soon(draft: Draft) -> Awaitable[int]:
-                return register.append_soon(draft)
+        def soon(draft: Draft) -> Awaitable[int]:
+            return register.append_soon(draft)
 
-            services = drive.Services(
-                decide=decide,
-                append=append,
-                soon=soon,
-                mark=self._ledger.mark,
-                withdrawn=self._ledger.withdrawn_since,
-                hold=self._reviews.hold,
-                claim=self._reviews.claim,
-                known=release.decider.known,
-            )
-            known = self._serving = release, services
-        return known[1]
+        return drive.Services(
+            decide=decide,
+            append=append,
+            soon=soon,
+            mark=self._ledger.mark,
+            withdrawn=self._ledger.withdrawn_since,
+            hold=self._reviews.hold,
+            claim=self._reviews.claim,
+            known=release.decider.known,
+        )
 
     def _road(
         self,
@@ -544,7 +543,8 @@ class Guard:
         method: str,
     ) -> tuple[V, drive.Services]:
         """The road of records of one source, and what performs its effects."""
-        plan = self._plans.of(source, self._source(source), records.present, kind)
+        fields = records.present
+        plan = self._plans.known(source, fields, kind) or self._plans.of(source, self._source(source), fields, kind)
         attempt, services = self._records_attempt(acting, plan, text, parameters, method)
         return road(attempt, plan, records, self._into(acting)), services
 
@@ -552,7 +552,7 @@ class Guard:
         self, acting: context.Acting, plan: RecordsPlan, text: str, parameters: object, method: str
     ) -> tuple[enforce.Attempt, drive.Services]:
         """As `_attempt`, for records, which a program may hold longer than the context that they were asked for in."""
-        if not acting.open or not acting.belongs(self):
+        if not acting.open_to(self):
             closed = Refused.own("GUARD-CONTEXT", "It closed before this operation; work that goes on opens its own.")
             raise self.refuse(acting, closed, text)
         return self._attempt(acting, plan, text, parameters, method)

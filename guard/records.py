@@ -122,6 +122,10 @@ class Plans:
         self._most: Final = most
         self._made: dict[tuple[str, frozenset[str], Kind], Plan] = {}
 
+    def known(self, source: str, fields: frozenset[str], kind: Kind) -> Plan | None:
+        """The plan, if it was made before."""
+        return self._made.get((source, fields, kind))
+
     def of(self, source: str, entry: Source, fields: frozenset[str], kind: Kind) -> Plan:
         """See `Plan.of`."""
         key = (source, fields, kind)

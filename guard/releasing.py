@@ -36,7 +36,8 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     permitted(attempt, decision)
     terms = plan.terms(decision)
     standing = Standing(attempt, plan, records, terms)
-    yield from standing.asked()
+    if terms.conditional:
+        yield from standing.asked()
     kept = standing.kept()
     persons = standing.met(kept)
     need = needed(attempt, decision, len(persons), ended=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from guard import pointers
@@ -21,6 +22,9 @@ from guard.errors import Refused
 from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
 from guard.records import NO_MEMBER, Plan, Records
 from guard.terms import Terms
+
+_FIRST: Final = itemgetter(0)
+_ONLY_THE_FIRST: Final = (0,)
 
 _JOINED: Final = (AllCondition, AnyCondition)
 
@@ -38,7 +42,7 @@ class Standing:
         self._terms: Final = terms
         self._records: Final = records
         self._persons: Final[Persons] = records.persons()
-        self._first: Final = [of[0] for of in self._persons]
+        self._first: Final[list[tuple[str, ...]]] = list(map(_FIRST, self._persons))
         self._every: Final = (
             self._first if len(plan.entry.subjects) == 1 else [tuple(chain.from_iterable(of)) for of in self._persons]
         )
@@ -47,10 +51,14 @@ class Standing:
     @property
     def named(self) -> Truths:
         """Whether a record names everybody whom it must be about, and says of all others whether it is."""
-        named = [True] * len(self._persons)
-        for place in self._plan.required:  # one after the other: a loop within a loop costs five times as much
-            named = [so_far and bool(of[place]) for so_far, of in zip(named, self._persons, strict=True)]
-        silent = self._silent() if len(self._plan.required) < len(self._plan.entry.subjects) else None
+        required = self._plan.required
+        if required == _ONLY_THE_FIRST:
+            named = list(map(bool, self._first))
+        else:
+            named = [True] * len(self._persons)
+            for place in required:  # one after the other: a loop within a loop costs five times as much
+                named = [so_far and bool(of[place]) for so_far, of in zip(named, self._persons, strict=True)]
+        silent = self._silent() if len(required) < len(self._plan.entry.subjects) else None
         return named if silent is None else [so_far and not one for so_far, one in zip(named, silent, strict=True)]
 
     def _silent(self) -> Truths | None:

@@ -36,9 +36,14 @@ def without(headers: Headers, names: Collection[bytes]) -> list[tuple[bytes, byt
     return [(key, value) for key, value in headers if key.lower() not in names]
 
 
-def silent(headers: Headers, *more: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers that say nothing of any person, and these."""
-    return [(key, value) for key, value in headers if (name := key.lower()) in SILENT or name in more]
+def silent(headers: Headers, length: int, more: Collection[bytes] = ()) -> list[tuple[bytes, bytes]]:
+    """The headers that say nothing of any person, and those; with this content-length where they had one."""
+    text = str(length).encode()
+    return [
+        (key, text if name == b"content-length" else value)
+        for key, value in headers
+        if (name := key.lower()) in SILENT or name in more
+    ]
 
 
 def changed(headers: Headers, gone: Collection[bytes], length: int) -> list[tuple[bytes, bytes]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from anyio.to_thread import run_sync
@@ -23,7 +23,7 @@ from guard.records import Records
 from guard.terms import Shown
 from guard_asgi import problem, strict
 from guard_asgi.acts import beside
-from guard_asgi.headers import Headers, changed, names, silent, without
+from guard_asgi.headers import Headers, names, silent, without
 from guard_asgi.incoming import DIGESTS, SAFE
 from guard_asgi.media import media
 from guard_asgi.problem import Message, Send
@@ -127,27 +127,22 @@ class Answer:
             raise self.refusal
         if self._ended:
             raise RuntimeError(f"The answer is complete, and {message['type']} was sent.")
+        kind = message["type"]
         try:
-            await self._take(message)
+            if kind == "http.response.start":
+                self._begin(message)
+            elif kind == "http.response.body":
+                self._part(message)
+                if not message.get("more_body", False):
+                    self._ended = True  # what another task sends while this is decided was not decided on
+                    await self._finish()
+            elif kind not in _BESIDE:  # hints before the answer and trailers after it: nobody depends on them
+                raise Refused.own("GUARD-RESPONSE", "It is sent past the program, where guard cannot read it.")
         except Refused as refused:
             refused.status = type(refused).status  # the request was not at fault
             self.refusal = refused
             self._served.acting.close()
             raise
-
-    async def _take(self, message: Message) -> None:
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._begin(message)
-        elif kind == "http.response.body":
-            self._part(message)
-            if not message.get("more_body", False):
-                self._ended = True  # what another task sends while this is decided was not decided on
-                await self._finish()
-        elif kind in _BESIDE:
-            return  # hints before the answer and trailers after it tell of the body, and nobody depends on them
-        else:
-            raise Refused.own("GUARD-RESPONSE", "It is sent past the program, where guard cannot read it.")
 
     def _begin(self, message: Message) -> None:
         if self._start is not None:
@@ -280,10 +275,14 @@ class Answer:
             return b""
         served, acting = self._served, self._served.acting
         with beside(served.guard, acting, way.operation, way.recipient) as of_answer:
-            if self._size <= INLINE:
-                goes = await _released_here(served, of_answer, way.source, make)
-            else:
-                goes = await run_sync(_released_there, served, of_answer, way.source, make)
+            said: dict[str, Any] = {"text": served.text, "parameters": served.parameters}
+            if self._size > INLINE:
+                goes: bytes = await run_sync(_released_there, served.guard, of_answer, way.source, make, said)
+            else:  # on the event loop, but for what waits
+                records = make()
+                if records is None:
+                    return b""
+                goes = await served.guard.release_async(of_answer, way.source, records, **said, offload=run_sync)
         outcomes = of_answer.outcomes
         if outcomes and outcomes[-1].reduced:
             self._reduced = True
@@ -297,19 +296,21 @@ class Answer:
         if came == goes and not self._reduced:
             await self._out(_plain(start, empty=not came, head=self._method == "HEAD"), self._parts)
             return
-        gone = [b"content-length"] if not came and self._method == "HEAD" else []
-        headers = [*changed(self._silent(start), gone, len(goes)), UNCACHED]
+        headers = self._silent(start, len(goes))
+        if not came and self._method == "HEAD":
+            headers = without(headers, (b"content-length",))
+        headers.append(UNCACHED)
         await self._out(
             {**start, "headers": headers, "trailers": False}, [{"type": "http.response.body", "body": goes}]
         )
 
-    def _silent(self, start: Message) -> list[tuple[bytes, bytes]]:
-        return silent(start["headers"], *((b"location",) if self.status in PLACES else ()))
+    def _silent(self, start: Message, length: int) -> list[tuple[bytes, bytes]]:
+        return silent(start["headers"], length, (b"location",) if self.status in PLACES else ())
 
     async def _replace(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Sends the answer's status with another body, or with none."""
         start = self._start or {}
-        kept = without(self._silent(start), OF_BODY)
+        kept = without(self._silent(start, len(body)), OF_BODY)
         kept += [*headers, (b"content-length", str(len(body)).encode()), UNCACHED]
         message = {**start, "headers": kept, "trailers": False}
         await self._out(message, [{"type": "http.response.body", "body": b"" if self._method == "HEAD" else body}])
@@ -327,24 +328,12 @@ _BESIDE: Final = frozenset(
 )
 
 
-async def _released_here(served: Served, acting: Acting, source: str, make: Callable[[], Records | None]) -> bytes:
-    """On the event loop, but for what waits."""
-    records = make()
-    if records is None:
-        return b""
-    goes: bytes = await served.guard.release_async(
-        acting, source, records, text=served.text, parameters=served.parameters, offload=run_sync
-    )
-    return goes
-
-
-def _released_there(served: Served, acting: Acting, source: str, make: Callable[[], Records | None]) -> bytes:
+def _released_there(
+    guard: Guard, acting: Acting, source: str, make: Callable[[], Records | None], said: dict[str, Any]
+) -> bytes:
     """In a thread, all of it in one visit: a large body takes its time too."""
     records = make()
-    if records is None:
-        return b""
-    goes: bytes = served.guard.release(acting, source, records, text=served.text, parameters=served.parameters)
-    return goes
+    return b"" if records is None else guard.release(acting, source, records, **said)
 
 
 def _unread(headers: Headers, limits: Limits) -> Refused | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import astuple
 
 from guard import pointers
@@ -215,8 +216,10 @@ class JsonRecords:
 
     def persons(self) -> Sequence[tuple[tuple[str, ...], ...]]:
         """See `Records`."""
-        records = self._fresh()
-        return list(zip(*[_keys(records, chain) for chain in self.shape.subjects], strict=True))
+        records, subjects = self._fresh(), self.shape.subjects
+        if len(subjects) == 1:
+            return list(zip(_keys(records, subjects[0]), strict=True))
+        return list(zip(*[_keys(records, chain) for chain in subjects], strict=True))
 
     def values(self, field: str) -> Sequence[object]:
         """See `Records`. A number that Python cannot hold is `UNREADABLE`."""
@@ -363,13 +366,17 @@ def _plain(raw: Raw | bytes) -> object:
 
 def _keys(records: list[Any], chain: Chain) -> list[tuple[str, ...]]:
     """The keys that each record has at the end of a chain."""
-    if len(chain) == 1:
-        raws = [getattr(record, chain[0] or "") for record in records]  # a record is an object, so this is a member
-        return [() if raw is UNSET or (key := _key(bytes(raw))) is None else (key,) for raw in raws]
+    if len(chain) == 1:  # a record is an object, so this is a member
+        return list(map(_key_alone, map(attrgetter(chain[0] or ""), records)))
     if None in chain[:-1]:
         _check_named(records, chain[:-1], chain[-1] or "")
     found = ([_key(bytes(raw)) for raw in _reached(record, chain)] for record in records)
     return [tuple(dict.fromkeys(key for key in keys if key is not None)) for keys in found]
+
+
+def _key_alone(raw: Raw | UnsetType) -> tuple[str, ...]:
+    key = None if raw is UNSET else _key(bytes(raw))
+    return () if key is None else (key,)
 
 
 def _check_named(records: list[Any], chain: Chain, key: str) -> None:

@@ -63,23 +63,24 @@ def check_bytes(body: bytes, limits: Limits) -> None:
         return
     if body.startswith(_MARKS):
         raise refused("It begins with a byte order mark: send UTF-8 without one.")
-    if not _utf8(body):
-        raise refused("It is not UTF-8: send UTF-8.")
-
-
-def _utf8(body: bytes) -> bool:
-    """Whether it is; piece by piece, since the text of a large body takes longer to make room for than to read."""
     try:
         if len(body) <= _PIECE:
             body.decode()
-            return True
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        for start in range(0, len(body), _PIECE):
-            decoder.decode(body[start : start + _PIECE])
-        decoder.decode(b"", final=True)
+        else:
+            _decode(body)
     except UnicodeDecodeError:
-        return False
-    return True
+        refusal = refused("It is not UTF-8: send UTF-8.")
+    else:
+        return
+    raise refusal
+
+
+def _decode(body: bytes) -> None:
+    """Piece by piece, since the text of a large body takes longer to make room for than to read."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(body), _PIECE):
+        decoder.decode(body[start : start + _PIECE])
+    decoder.decode(b"", final=True)
 
 
 def careful(body: bytes, limits: Limits, *, brackets: int | None = None) -> Any:
