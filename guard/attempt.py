@@ -69,6 +69,7 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     `review` is the id of the approval that it quotes, `basis` the legal basis on which it is decided: what the actor
     claims, else the purpose's own, `roles` those that the purpose is for, None for all. `approvals` are the act's.
+    `leaving` are the persons whose records leave, once that is known: an approval of records is for them alone.
     """
 
     actor: Actor
@@ -84,6 +85,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     roles: tuple[str, ...] | None = None
     decision: Decision | None = None
     approvals: list[Approval] = []
+    leaving: tuple[str, ...] | None = None
 
     def draft(
         self,
@@ -149,8 +151,9 @@ class Attempt(msgspec.Struct, kw_only=True):
     def digest(self) -> str:
         """What an approval is bound to: text and values, who acts, for what, about whom, for whom, decided by what.
 
-        Not the time, and not how many persons. Values of different types differ: `1` is not `'1'`. Refused
-        GUARD-REVIEW where a value has no canonical form.
+        Not the time, and not how many persons. Of records that leave also whose they are and which fields: the text
+        of a request says little of what it is answered with. Values of different types differ: `1` is not `'1'`.
+        Refused GUARD-REVIEW where a value has no canonical form.
         """
         activity = self.activity
         parts = {
@@ -167,6 +170,9 @@ class Attempt(msgspec.Struct, kw_only=True):
             "subject": self.facts.subject,
             "digests": dict(self.digests),
         }
+        if self.leaving is not None:
+            fields = sorted(item.field for item in activity.items if item.field is not None)
+            parts["leaving"] = {"persons": sorted(self.leaving), "fields": fields}
         try:
             return "sha256:" + sha256(canonical(parts)).hexdigest()
         except (TypeError, ValueError, OverflowError):

@@ -380,7 +380,8 @@ class Guard:
 
         Those that may not be met are left out; a declared person whose records all are ends as in `guard.missing`.
         `text` is the request that they answer, with its values: it is kept sealed. `parameters` is what an approval
-        is bound to beside it, such as a digest of the request's body. Blocks for ledger and register.
+        is bound to beside it and the persons and fields that leave, such as a digest of the request's body. Blocks for
+        ledger and register.
         """
         road, services = self._road("release", enforce.release, acting, source, records, text, parameters, method)
         return drive.follow(road, services, self._answers())

@@ -40,6 +40,7 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
         yield from standing.asked()
     kept = standing.kept()
     persons = standing.met(kept)
+    attempt.leaving = persons
     need = needed(attempt, decision, len(persons), ended=True)
     named = attempt.facts.subject is not None
     if not persons and attempt.facts.subject is not None:

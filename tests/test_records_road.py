@@ -376,6 +376,8 @@ def test_a_held_release_is_approved_by_another_and_leaves_once(banks: Open) -> N
         {"parameters": "sha256:other"},
         {"text": "GET /applications/2"},
         {"records": (*TWO, application(3))},
+        {"records": (application(1), application(3))},
+        {"records": (application(1), {**application(2), "ended_on": "2026-01-01"})},
         {"actor": CHEN},
         {"subject": "1"},
     ],
@@ -393,6 +395,24 @@ def test_an_approval_is_for_what_was_asked(banks: Open, change: dict[str, Any]) 
         again = refused(bank.release, act, *records, **given)
     assert not isinstance(again, Held) or again.review_id != held.review_id
     assert bank.guard.reviews.get(held.review_id).status == "approved", "what it is not for does not use it up"
+
+
+def test_an_approval_reaches_nobody_who_takes_the_place_of_another(banks: Open) -> None:
+    """Both answers hold the same records: who may be in it changed after the approval."""
+    bank = banks(policy(GRANT, obligations=({**REVIEW, "above": {"subjects": 0}},)))
+    three = (*TWO, application(3))
+    bank.consents("1", "2")
+    with bank.acting() as act:
+        held = refused(bank.release, act, *three)
+    assert isinstance(held, Held)
+    bank.guard.reviews.approve(held.review_id, DPO)
+    bank.guard.consents.withdraw_subject("2")
+    bank.consents("3")
+    with bank.acting(review=held.review_id) as act:
+        again = refused(bank.release, act, *three)
+        assert isinstance(again, Held)
+        assert again.review_id != held.review_id
+    assert bank.guard.reviews.get(held.review_id).status == "approved"
 
 
 # --- What comes in --------------------------------------------------------------------------------

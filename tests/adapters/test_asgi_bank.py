@@ -233,7 +233,9 @@ def test_a_form_without_its_notice_or_from_another_person_reaches_nobody(bank: B
 
 
 def test_many_are_held_for_another_person_and_released_once(bank: Bank) -> None:
-    bank.outside("UPDATE loan_case SET officer_id = 'officer-lin', status = 'open'")
+    case = "UPDATE loan_case SET officer_id = 'officer-{}', status = 'open' WHERE customer_id {}"
+    bank.outside(case.format("lin", "<> 1002"))
+    bank.outside(case.format("chen", "= 1002"))
     ask_for_all = partial(bank, "/applications", query=b"below=1200")
     held = ask_for_all()
     assert (held.status, held.json["type"]) == (202, "urn:guard:held")
@@ -243,6 +245,11 @@ def test_many_are_held_for_another_person_and_released_once(bank: Bank) -> None:
     bank.guard.reviews.approve(review, OFFICER)
     other = bank("/applications", query=b"below=1201", headers=quoted)
     assert other.json.get("review") not in (None, review)
+    for leaves, comes in ((1001, 1002), (1002, 1001)):
+        bank.outside(case.format("chen", f"= {leaves}"))
+        bank.outside(case.format("lin", f"= {comes}"))
+        if comes == 1002:  # as many persons, and one of them another
+            assert ask_for_all(headers=quoted).json.get("review") not in (None, review)
     released = ask_for_all(headers=quoted)
     assert released.status == 200
     assert len(released.json) > 20
