@@ -19,10 +19,11 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from guard import documents, wire
-from guard.documents import Document, Finding, FrozenMap, Inconsistent, Name, Strict
+from guard import documents, strict, wire
+from guard.documents import Document
 from guard.model import Item, Role
 from guard.names import meant
+from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
 
 SourceName: TypeAlias = Annotated[Name, Field(pattern=r"^[^\s:.]+:\S.*$")]
 FieldType: TypeAlias = Literal["text", "integer", "number", "boolean", "date", "timestamp", "json", "binary"]
@@ -228,5 +229,5 @@ def _raise(findings: Iterable[Finding]) -> None:
 def load(source: Path | Mapping[str, Any]) -> Catalogue:
     """The catalogue in a YAML or JSON file, or in data; ConfigError with place and remedy of all that is wrong."""
     if isinstance(source, Path):
-        return documents.model(documents.read(source), Catalogue)
-    return documents.model(Document("catalogue", source, {}), Catalogue)
+        return strict.model(documents.read(source), Catalogue)
+    return strict.model(Document("catalogue", source, {}), Catalogue)

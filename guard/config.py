@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
-from guard import documents
-from guard.documents import Finding, FrozenMap, Inconsistent, Name, Strict
+from guard import documents, strict
+from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
 
 FILE: Final = "guard.yaml"
 
@@ -233,7 +233,7 @@ class Settings(Strict):
     def of(cls, document: documents.Document) -> Settings:
         """The settings in a document that was read; its paths are taken from the folder of its file."""
         folder = Path(document.file).parent.resolve()
-        return documents.model(document, cls, {"folder": folder, "file": document.file})
+        return strict.model(document, cls, {"folder": folder, "file": document.file})
 
     @property
     def file(self) -> Path:
@@ -278,7 +278,7 @@ class Profile(Strict):
     @classmethod
     def load(cls, path: Path | str) -> Profile:
         """The profile in a file; ConfigError with file, line and remedy of all that is wrong."""
-        return documents.model(documents.read(Path(path)), cls)
+        return strict.model(documents.read(Path(path)), cls)
 
     def data(self) -> dict[str, Any]:
         """The data of the profile bundle."""

@@ -1,13 +1,15 @@
 """What people write is read in one way, or refused with the line."""
 
+import json
 import random
 
 import pytest
 from pydantic import Field
 
-from guard import documents
-from guard.documents import Finding, FrozenMap, Inconsistent, Strict, parse
+from guard import documents, strict
+from guard.documents import parse
 from guard.errors import ConfigError
+from guard.strict import Finding, FrozenMap, Inconsistent, Strict
 
 
 def problems(text: str | bytes, file: str = "a.yaml"):
@@ -170,6 +172,38 @@ def test_json_that_is_not_strict_is_an_error_with_its_line(text, line, word):
     assert (first.line, word in first.message) == (line, True), first
 
 
+JSON_TEXTS = [
+    "",
+    "a",
+    "NO",
+    "0123",
+    "x: y",
+    "# c",
+    "张三",
+    "𠮷野",
+    "a\tb",
+    "a\nb",
+    'q"\\/',
+    "<<",
+    "{",
+    "- x",
+    "\\u0041",
+    " l ",
+]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("indent", [None, 0, 2, "\t"])
+@pytest.mark.parametrize("separators", [(",", ":"), (" , ", " : ")])
+def test_json_is_read_as_every_other_reader_does(ascii_only, indent, separators):
+    value = {
+        text: [text, {text + "x": [number, [], {}, {"": None}]}]
+        for text, number in zip(JSON_TEXTS, [0, -1, 1.5, 1e3, True, False, None] * 3, strict=False)
+    }
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent, separators=separators)
+    assert parse(text.encode(), "a.json").data == value
+
+
 @pytest.mark.parametrize("count", [30, 100_000])
 def test_json_depth_is_bounded(count):
     assert problems("[" * count + "]" * count, "a.json")
@@ -235,7 +269,7 @@ class Whole(Strict):
 
 def wrong(text: str, kind=Whole):
     with pytest.raises(ConfigError) as caught:
-        documents.model(parse(text.encode(), "a.yaml"), kind)
+        strict.model(parse(text.encode(), "a.yaml"), kind)
     return [(problem.line, problem.message) for problem in caught.value.problems], caught.value.problems
 
 
@@ -271,7 +305,7 @@ def test_what_a_model_finds_itself_has_the_line_of_each_finding():
 
 
 def test_a_model_cannot_be_changed():
-    whole = documents.model(parse(b"name: x\nparts: {a: {size: 1, words: [x]}}\n", "a.yaml"), Whole)
+    whole = strict.model(parse(b"name: x\nparts: {a: {size: 1, words: [x]}}\n", "a.yaml"), Whole)
     with pytest.raises(TypeError):
         whole.parts["b"] = Part(size=2)
     assert isinstance(whole.parts["a"].words, tuple)

@@ -68,6 +68,7 @@ ORDER = [
     {"wire", "context", "draft"},
     {"jobs", "activities", "purposes"},
     {"merge", "documents"},
+    {"strict"},
     {"catalogue", "config"},
     {"engine", "cache"},
     {"decider"},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from records_bank import CATALOGUE, GET
 
-from guard import catalogue, documents
+from guard import catalogue, documents, strict
 from guard.model import (
     ALWAYS,
     CONFLICT,
@@ -38,7 +38,7 @@ NAME, NUMBER = "/full_name", "/id_number"
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     path = tmp_path_factory.mktemp("terms") / "catalogue.yaml"
     path.write_text(CATALOGUE, "utf-8")
-    entry = documents.model(documents.read(path), catalogue.Catalogue).sources[GET]
+    entry = strict.model(documents.read(path), catalogue.Catalogue).sources[GET]
     return Plan.of(GET, entry, frozenset({NAME, NUMBER}), "release")
 
 

@@ -28,11 +28,12 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from guard import documents
+from guard import documents, strict
 from guard.catalogue import SourceName, Statement
-from guard.documents import Document, Finding, FrozenMap, Inconsistent, Name, Strict
+from guard.documents import Document
 from guard.errors import Problem
 from guard.model import RECIPIENTS, WITHIN, Operation, Recipient, RecipientKind
+from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"})
 ANY: Final = "*"
@@ -189,7 +190,7 @@ class Routes(Strict):
 def load(path: Path) -> tuple[Document, Routes]:
     """The document and what it declares; ConfigError with file, line and remedy of all that is wrong."""
     document = documents.read(path)
-    return document, documents.model(document, Routes)
+    return document, strict.model(document, Routes)
 
 
 class Disagreement(ValueError):
@@ -219,7 +220,7 @@ def merged(
 
 def entry(name: str, parts: Mapping[str, Any]) -> Entry:
     """An entry from data; ConfigError says what is wrong in it."""
-    return documents.model(Document(name, dict(parts), {}), Entry)
+    return strict.model(Document(name, dict(parts), {}), Entry)
 
 
 def _said(one: Entry) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from guard import documents
+from guard import documents, strict
 from guard.catalogue import Catalogue
 from guard.cli.checks import files, policies, tables
 from guard.cli.checks.findings import Findings, Loaded
 from guard.config import Profile, Settings
-from guard.documents import Document, M
+from guard.documents import Document
 from guard.errors import ConfigError, Problem
+from guard.strict import M
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -78,7 +79,7 @@ def _named(document: Document, key: str, path: Path, found: Findings) -> Documen
 
 def _model(document: Document, kind: type[M], found: Findings) -> M | None:
     try:
-        return documents.model(document, kind)
+        return strict.model(document, kind)
     except ConfigError as error:
         found.errors += error.problems
         return None
