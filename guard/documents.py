@@ -279,7 +279,7 @@ def _plain(text: str) -> object:
 
 
 def _json(raw: bytes, text: str, file: str) -> Document:
-    """Strict JSON is read as the YAML that it is then, which tells its lines; what is not, for the line of its fault."""
+    """Strict JSON is YAML and read as that, which tells its lines; what is not strict, for the line of its fault."""
     fault = None
     try:
         strict_json(raw, MAX_BYTES)
