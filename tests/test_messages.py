@@ -7,11 +7,18 @@ import re
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import pytest
+
 from guard import messages, wire
 from guard.messages import Message, Messages
+from guard.model import Consent, ConsentNeeded, Reason, Remedy
 
 ROOT = Path(messages.__file__).parent
-TOLD = json.loads((ROOT / "messages.json").read_text(encoding="utf-8"), object_pairs_hook=list)
+FILES = ["messages", "remedies"]
+
+
+def told(name: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    return json.loads((ROOT / f"{name}.json").read_text(encoding="utf-8"), object_pairs_hook=list)
 
 
 def test_every_id_that_code_says_has_words_and_every_other_is_gone() -> None:
@@ -23,15 +30,42 @@ def test_every_id_that_code_says_has_words_and_every_other_is_gone() -> None:
     assert used == set(messages.own())
 
 
-def test_ids_are_sorted_and_none_stands_twice() -> None:
-    ids = [rule for rule, _ in TOLD]
+@pytest.mark.parametrize("name", FILES)
+def test_ids_are_sorted_and_none_stands_twice(name: str) -> None:
+    ids = [one for one, _ in told(name)]
     assert ids == sorted(set(ids))
 
 
-def test_each_has_a_sentence_in_both_languages() -> None:
-    for rule, words in TOLD:
-        assert [lang for lang, _ in words] == ["en", "zh"], rule
-        assert all(sentence.strip() for _, sentence in words), rule
+@pytest.mark.parametrize("name", FILES)
+def test_each_has_a_sentence_in_both_languages(name: str) -> None:
+    for one, words in told(name):
+        assert [lang for lang, _ in words] == ["en", "zh"], one
+        assert all(sentence.strip() for _, sentence in words), one
+
+
+def test_every_kind_of_remedy_has_words_and_no_other() -> None:
+    kinds = {one.partition(".")[0] for one, _ in told("remedies")}
+    assert kinds == set(Remedy.__struct_fields__) - {"consent"}, "which consent is composed"
+    parts = {part for one, _ in told("remedies") for _, _, part in [one.partition(".")] if part}
+    assert parts <= set(Consent.__struct_fields__)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_each_remedy_says_what_it_names(lang: str) -> None:
+    consent = ConsentNeeded(separate=True, written=True, category="income")
+    for remedy, said in [
+        (Remedy(consent=consent), ["income", *(["单独、书面"] if lang == "zh" else ["separate written consent"])]),
+        (Remedy(relation="assigned_case"), ["assigned_case"]),
+        (Remedy(purposes=("a1", "b2")), ["a1, b2"]),
+        (Remedy(bases=("a1", "b2")), ["a1, b2"]),
+        (Remedy(record=("bundled", "zzz")), ["bundled: false", "zzz"]),
+        (Remedy(omit=True), [""]),
+    ]:
+        sentence = messages.OWN.remedy(Reason(rule="X-01", remedy=remedy), lang)
+        assert sentence, remedy
+        assert all(one in sentence for one in said)
+        assert "{" not in sentence
+    assert messages.OWN.remedy(Reason(rule="X-01", remedy=Remedy()), lang) == ""
 
 
 def test_a_bundle_cannot_reword_a_refusal_of_the_guards_own() -> None:

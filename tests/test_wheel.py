@@ -43,6 +43,7 @@ def test_policies_data_and_types_are_in_the_wheel(wheel: Path) -> None:
     assert {
         "guard/py.typed",
         "guard/messages.json",
+        "guard/remedies.json",
         "guard_sql/py.typed",
         "guard_dbapi/py.typed",
         "guard/policies/floor/data.json",
