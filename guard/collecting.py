@@ -13,12 +13,12 @@ from typing import Any, Final, TypeAlias
 
 from guard.attempt import Attempt
 from guard.draft import Draft
-from guard.effects import Append, Decide, Effect
+from guard.effects import Append, Effect
+from guard.enforce import decided, registered
 from guard.errors import Refused
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason, Remedy, Write
 from guard.obligations import approval, needed
-from guard.reading import permitted
 from guard.records import Plan, Records
 from guard.standing import Standing
 from guard.terms import Shown
@@ -48,11 +48,10 @@ Collecting: TypeAlias = Generator[Effect, Any, Collected]
 """The road of a collection."""
 
 
+@registered
 def collecting(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[[Outcome], None]) -> Collecting:
-    """One collection. A refusal is raised as it comes: `guard.enforce.collect` registers it first."""
-    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
-    attempt.decision = decision
-    permitted(attempt, decision)
+    """One collection."""
+    decision = yield from decided(attempt)
     shown = _kept(attempt, plan, records, decision)
     terms = plan.terms(decision)
     standing = Standing(attempt, plan, records, terms)

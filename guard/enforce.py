@@ -1,134 +1,71 @@
-"""The roads of operations, without I/O: what adapters and drivers take from here.
+"""What all roads of operations have in common: they begin with the decision, and a refusal is registered first.
 
-`read` and `write` of statements, `release` and `collect` of records are generators: they yield what has to happen
-(`guard.effects`) and are sent what came of it. The order is fixed in `guard.reading`, `guard.writing`,
-`guard.releasing` and `guard.collecting` and nowhere else. An effect that is refused is thrown in
-at its place and nothing after it happens, but that the refusal is registered before it is raised.
+A road (`guard.reading`, `guard.writing`, `guard.releasing`, `guard.collecting`) is a generator without I/O: it yields
+what has to happen (`guard.effects`) and is sent what came of it. An effect that is refused is thrown in at its place,
+and nothing after it happens but that the refusal is registered before it is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from guard.attempt import Attempt, Guarded, GuardedWrite, Limits, Plan
-from guard.collecting import Collected, Collecting, collecting
-from guard.effects import (
-    Append,
-    Claim,
-    Decide,
-    Effect,
-    Execute,
-    Fetch,
-    Hold,
-    Holds,
-    HoldsEach,
-    Mark,
-    Release,
-    Request,
-    Road,
-    Row,
-    Savepoint,
-    Settle,
-    Withdrawn,
-    Writing,
-)
+from guard.attempt import Attempt, Guarded
+from guard.effects import Append, Decide, Effect
 from guard.errors import Refused
-from guard.model import Decision, Outcome
-from guard.reading import permitted, reading
-from guard.records import Plan as RecordsPlan
-from guard.records import Records
-from guard.releasing import Releasing, releasing
+from guard.messages import not_entitled
+from guard.model import Decision, Reason
 from guard.transaction import Transaction
-from guard.writing import writing
 
-__all__ = [
-    "Append",
-    "Attempt",
-    "Claim",
-    "Collected",
-    "Decide",
-    "Effect",
-    "Execute",
-    "Fetch",
-    "Guarded",
-    "GuardedWrite",
-    "Hold",
-    "Holds",
-    "HoldsEach",
-    "Limits",
-    "Mark",
-    "Plan",
-    "Release",
-    "Request",
-    "Road",
-    "Row",
-    "Savepoint",
-    "Settle",
-    "Transaction",
-    "Withdrawn",
-    "Writing",
-    "collect",
-    "permit",
-    "read",
-    "release",
-    "write",
-]
-
+P = ParamSpec("P")
 V = TypeVar("V")
 
-
-def read(
-    attempt: Attempt,
-    apply: Callable[[Decision], Guarded],
-    outcome: Callable[[Outcome], None],
-    limits: Limits,
-    transaction: Transaction,
-) -> Road:
-    """Decides, executes, registers and releases one read."""
-    return _registered(attempt, reading(attempt, apply, outcome, limits, transaction))
+Road: TypeAlias = Callable[Concatenate[Attempt, P], Generator[Effect, Any, V]]
 
 
-def write(
-    attempt: Attempt,
-    apply: Callable[[Decision], GuardedWrite],
-    outcome: Callable[[Outcome], None],
-    limits: Limits,
-    transaction: Transaction,
-) -> Writing:
-    """Decides, looks, registers and performs one write; returns how many rows were written."""
-    return _registered(attempt, writing(attempt, apply, outcome, limits, transaction))
+def registered(road: Road[P, V]) -> Road[P, V]:
+    """The same road; a refusal is registered before it is raised."""
+
+    @wraps(road)
+    def begun(attempt: Attempt, /, *given: P.args, **named: P.kwargs) -> Generator[Effect, Any, V]:
+        try:
+            return (yield from road(attempt, *given, **named))
+        except Refused as refused:
+            refusal = refused
+        # Outside the handler: if the register fails, its refusal must not carry this one in its `__context__`.
+        if refusal.entry is None:
+            refusal.entry = yield Append(attempt.draft("denied", subjects=attempt.named, reasons=refusal.reasons))
+        raise refusal
+
+    return begun
 
 
-def release(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Releasing:
-    """Decides, looks, registers and releases records."""
-    return _registered(attempt, releasing(attempt, plan, records, outcome))
-
-
-def collect(attempt: Attempt, plan: RecordsPlan, records: Records, outcome: Callable[[Outcome], None]) -> Collecting:
-    """Decides, looks, registers and takes records in."""
-    return _registered(attempt, collecting(attempt, plan, records, outcome))
-
-
-def permit(attempt: Attempt) -> Generator[Effect, Any, Decision]:
-    """Decides and nothing else: what would be refused in any case is refused before anybody is looked up."""
-    return _registered(attempt, _permit(attempt))
-
-
-def _permit(attempt: Attempt) -> Generator[Effect, Any, Decision]:
+def decided(attempt: Attempt) -> Generator[Effect, Any, Decision]:
+    """What the policies say of the attempt, which keeps it; refused is what they do not allow."""
     decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
     attempt.decision = decision
-    permitted(attempt, decision)
+    if not decision.allow:
+        reasons = decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),)
+        raise attempt.refused(reasons, not_entitled(attempt.activity.purpose, attempt.actor.roles, attempt.roles))
     return decision
 
 
-def _registered(attempt: Attempt, road: Generator[Effect, Any, V]) -> Generator[Effect, Any, V]:
-    """The same road; a refusal is registered before it is raised."""
-    try:
-        return (yield from road)
-    except Refused as refused:
-        refusal = refused
-    # Outside the handler: if the register fails, its refusal must not carry this one in its `__context__`.
-    if refusal.entry is None:
-        refusal.entry = yield Append(attempt.draft("denied", subjects=attempt.named, reasons=refusal.reasons))
-    raise refusal
+def unrelated(attempt: Attempt, guarded: Guarded, transaction: Transaction) -> None:
+    """Refuses a relation that rests on what this transaction wrote: an actor could make it and then roll back.
+
+    An INSERT or UPDATE may not rest on what it writes itself either, since its own rows would answer for it.
+    """
+    own = {attempt.plan.writes} if attempt.plan.kind in {"insert", "update"} else set()
+    if guarded.related & own:
+        detail = "The statement itself writes what it rests on: write it for a purpose that needs no relation."
+    elif guarded.related & transaction.written:
+        detail = "End the transaction first, or let somebody else write it."
+    else:
+        return
+    raise attempt.refused((Reason(rule="GUARD-RELATION"),), detail)
+
+
+def rules_that_applied(guarded: Guarded, decision: Decision) -> tuple[str, ...]:
+    """The rules that shaped the statement, and those of its obligations."""
+    return tuple(dict.fromkeys((*guarded.rules, *(one.rule for one in decision.obligations if one.rule))))

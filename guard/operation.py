@@ -9,22 +9,26 @@ with guard.acting(officer, purpose="loan_underwriting", subject="1001"):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
-from guard import drive, enforce
+from guard import drive
+from guard.attempt import Attempt
 from guard.context import subject_key
+from guard.effects import Effect
+from guard.enforce import decided, registered
 from guard.errors import Misuse, Refused
 from guard.model import Decision, Outcome
 from guard.records import NO_MEMBER, DictRecords, Plan
+from guard.releasing import releasing
 
 Subjects: TypeAlias = Sequence[str | int | Sequence[str | int | None]]
 """Per record whom it is about: one key, or one for each subject of the source in the catalogue's order."""
 
 
-Begin: TypeAlias = Callable[[object], tuple[enforce.Attempt, drive.Services]]
+Begin: TypeAlias = Callable[[object], tuple[Attempt, drive.Services]]
 """Begins an attempt in the context of the permit, given the parameters that an approval is bound to."""
 
 
@@ -39,23 +43,21 @@ class Permit:
         self,
         plan: Plan,
         begin: Begin,
-        answers: drive.Answers,
         outcome: Callable[[Outcome], None],
         parameters: object = None,
     ) -> None:
         self._plan: Final = plan
         self._begin: Final = begin
-        self._answers: Final = answers
         self._outcome: Final = outcome
         self._parameters: Final = parameters
-        self._entered: tuple[enforce.Attempt, drive.Services, Decision] | None = None
+        self._entered: tuple[Attempt, drive.Services, Decision] | None = None
         self._used = False
 
     def __enter__(self) -> Self:
         if self._entered is not None or self._used:
             raise Misuse("A permit is for one operation; ask guard.operation(…) for another.")
         attempt, services = self._begin(self._parameters)
-        self._entered = attempt, services, drive.follow(enforce.permit(attempt), services, self._answers)
+        self._entered = attempt, services, drive.follow(drive.Begun(_permitted(attempt), services))
         return self
 
     def __exit__(
@@ -95,11 +97,11 @@ class Permit:
         # The program's text says little of what is released: an approval is for these fields of these persons.
         fields = [item.field for item in self._plan.items if item.field is not None]
         attempt, services = self._begin({"given": self._parameters, "fields": fields, "persons": persons})
-        road = enforce.release(attempt, self._plan, named, self._outcome)
-        made: list[dict[str, Any]] = drive.follow(road, services, self._answers)
+        road = releasing(attempt, self._plan, named, self._outcome)
+        made: list[dict[str, Any]] = drive.follow(drive.Begun(road, services))
         return made
 
-    def _open(self) -> tuple[enforce.Attempt, drive.Services, Decision]:
+    def _open(self) -> tuple[Attempt, drive.Services, Decision]:
         if self._entered is None:
             raise Misuse("A permit is entered first: with guard.operation(…) as permit.")
         return self._entered
@@ -109,6 +111,12 @@ class Permit:
         entry = services.append(attempt.draft("read", subjects=attempt.named))
         operation = attempt.activity.operation
         self._outcome(Outcome(operation=operation, reduced=False, rules=(), rows=0, entry=entry))
+
+
+@registered
+def _permitted(attempt: Attempt) -> Generator[Effect, Any, Decision]:
+    """Decides and nothing else: what would be refused in any case is refused before anybody is looked up."""
+    return (yield from decided(attempt))
 
 
 class _Named(DictRecords):

@@ -13,8 +13,8 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 from guard.attempt import Attempt, Guarded, Limits
-from guard.effects import Append, Decide, Effect, Execute, Fetch, Mark, Release, Road, Row, Withdrawn
-from guard.messages import not_entitled
+from guard.effects import Append, Effect, Execute, Fetch, Mark, Release, Road, Row, Withdrawn
+from guard.enforce import decided, registered, rules_that_applied, unrelated
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason
 from guard.obligations import Needed, approval, needed, remember
@@ -24,6 +24,7 @@ Met: TypeAlias = list[tuple[Row, tuple[str, ...]]]
 """Rows, each with its persons."""
 
 
+@registered
 def reading(
     attempt: Attempt,
     apply: Callable[[Decision], Guarded],
@@ -31,10 +32,8 @@ def reading(
     limits: Limits,
     transaction: Transaction,
 ) -> Road:
-    """One read. A refusal is raised as it comes: `guard.enforce.read` registers it first."""
-    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
-    attempt.decision = decision
-    permitted(attempt, decision)
+    """One read."""
+    decision = yield from decided(attempt)
     guarded = apply(decision)
     unrelated(attempt, guarded, transaction)
     statement = guarded.bind(attempt.parameters, attempt.facts)
@@ -97,30 +96,3 @@ def _still(attempt: Attempt, guarded: Guarded, mark: int, met: Met) -> Generator
     if gone and guarded.collected:
         raise attempt.refused((Reason(rule="GUARD-WITHDRAWN"),), "Ask again.")
     return [(row, of_row) for row, of_row in met if gone.isdisjoint(of_row)]
-
-
-def permitted(attempt: Attempt, decision: Decision) -> None:
-    """Refuses what policy does not allow."""
-    if not decision.allow:
-        reasons = decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),)
-        raise attempt.refused(reasons, not_entitled(attempt.activity.purpose, attempt.actor.roles, attempt.roles))
-
-
-def unrelated(attempt: Attempt, guarded: Guarded, transaction: Transaction) -> None:
-    """Refuses a relation that rests on what this transaction wrote: an actor could make it and then roll back.
-
-    An INSERT or UPDATE may not rest on what it writes itself either, since its own rows would answer for it.
-    """
-    own = {attempt.plan.writes} if attempt.plan.kind in {"insert", "update"} else set()
-    if guarded.related & own:
-        detail = "The statement itself writes what it rests on: write it for a purpose that needs no relation."
-    elif guarded.related & transaction.written:
-        detail = "End the transaction first, or let somebody else write it."
-    else:
-        return
-    raise attempt.refused((Reason(rule="GUARD-RELATION"),), detail)
-
-
-def rules_that_applied(guarded: Guarded, decision: Decision) -> tuple[str, ...]:
-    """The rules that shaped the statement, and those of its obligations."""
-    return tuple(dict.fromkeys((*guarded.rules, *(one.rule for one in decision.obligations if one.rule))))

@@ -16,11 +16,11 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias
 
 from guard.attempt import Attempt
-from guard.effects import Append, Decide, Effect
+from guard.effects import Append, Effect
+from guard.enforce import decided, registered
 from guard.missing import ABSENT, hides, missing
-from guard.model import ALWAYS, Decision, Outcome
+from guard.model import ALWAYS, Outcome
 from guard.obligations import approval, approved, needed
-from guard.reading import permitted
 from guard.records import Plan, Records
 from guard.standing import Standing
 from guard.terms import Shown, Shows, Terms
@@ -29,11 +29,10 @@ Releasing: TypeAlias = Generator[Effect, Any, Any]
 """The road of a release; it returns what is released."""
 
 
+@registered
 def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[[Outcome], None]) -> Releasing:
-    """One release. A refusal is raised as it comes: `guard.enforce.release` registers it first."""
-    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
-    attempt.decision = decision
-    permitted(attempt, decision)
+    """One release."""
+    decision = yield from decided(attempt)
     terms = plan.terms(decision)
     standing = Standing(attempt, plan, records, terms)
     if terms.conditional:

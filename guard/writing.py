@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 
 from guard.attempt import Attempt, GuardedWrite, Limits
-from guard.effects import Append, Decide, Effect, Execute, Fetch, Road, Row, Savepoint, Settle, Withdrawn, Writing
+from guard.effects import Append, Effect, Execute, Fetch, Road, Row, Savepoint, Settle, Withdrawn, Writing
+from guard.enforce import decided, registered, rules_that_applied, unrelated
 from guard.errors import Misuse, Refused
 from guard.missing import missing
 from guard.model import Decision, Outcome, Reason
 from guard.obligations import Needed, claim, hold, needed, reviewed
-from guard.reading import permitted, rules_that_applied, unrelated
 from guard.transaction import Transaction
 
 
@@ -49,6 +49,7 @@ class _State(msgspec.Struct):
         return self.intents[-1].number if self.intents else None
 
 
+@registered
 def writing(
     attempt: Attempt,
     apply: Callable[[Decision], GuardedWrite],
@@ -56,13 +57,11 @@ def writing(
     limits: Limits,
     transaction: Transaction,
 ) -> Writing:
-    """One write; returns how many rows were written. A refusal is raised as it comes: `enforce.write` registers it."""
+    """One write; returns how many rows were written."""
     source = attempt.plan.writes
     if source is None:
         raise Misuse("This statement writes nothing.")
-    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)
-    attempt.decision = decision
-    permitted(attempt, decision)
+    decision = yield from decided(attempt)
     guarded = apply(decision)
     unrelated(attempt, guarded, transaction)
     state = _State()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from ledger_places import Place
 
-from guard import testing
+from guard import drive, testing
 from guard.context import Acting
 from guard.errors import Refused, UnsafeWarning
 from guard.model import Activity, Actor, Consent, Notice
@@ -134,11 +134,13 @@ class Bank:
 
     def release(self, acting: Acting, *of: Mapping[str, Any], **more: Any) -> Any:
         given = {"text": "GET /applications/1?page=2", "parameters": None, **more}
-        return self.guard.release(acting, given.pop("source", GET), self.records(*of), **given)
+        return drive.follow(self.guard.roads.release(acting, given.pop("source", GET), self.records(*of), **given))
 
     def collect(self, acting: Acting, *of: Mapping[str, Any]) -> Any:
         made = self.records(*of, source=POST)
-        return self.guard.collect(acting, POST, made, text="POST /applications", parameters="sha256:…")
+        return drive.follow(
+            self.guard.roads.collect(acting, POST, made, text="POST /applications", parameters="sha256:…")
+        )
 
     def consents(self, *subjects: str, categories: tuple[str, ...] = ("identity",), **changes: Any) -> None:
         """These persons agree."""

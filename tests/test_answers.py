@@ -58,7 +58,7 @@ def facts(bank: Bank, **more: Any) -> Facts:
 
 
 def holding(bank: Bank, condition: Any, *subjects: str, **more: Any) -> set[str]:
-    return bank.guard._answers().holds(GET, condition, subjects, facts(bank, **more))
+    return bank.guard._parts.answers().holds(GET, condition, subjects, facts(bank, **more))
 
 
 def test_each_kind_of_condition_is_answered(bank: Bank) -> None:
@@ -74,7 +74,7 @@ def test_each_kind_of_condition_is_answered(bank: Bank) -> None:
 
 
 def test_several_are_answered_together(bank: Bank) -> None:
-    each = bank.guard._answers().holds_each(GET, (GRANT, CASE, NEVER), ("1", "2", "3"), facts(bank))
+    each = bank.guard._parts.answers().holds_each(GET, (GRANT, CASE, NEVER), ("1", "2", "3"), facts(bank))
     assert each == ({"1", "2"}, {"1", "3"}, set())
 
 
@@ -108,7 +108,7 @@ def test_a_fact_or_an_unknown_source_is_misuse(bank: Bank) -> None:
     with pytest.raises(Misuse, match="one of records"):
         holding(bank, FactCondition(rule="X", name="ended", operator="eq", value="2020-01-01"), "1")
     with pytest.raises(Misuse, match="no source"):
-        bank.guard._answers().holds("bank:GET /nothing", GRANT, ("1",), facts(bank))
+        bank.guard._parts.answers().holds("bank:GET /nothing", GRANT, ("1",), facts(bank))
 
 
 def test_a_relation_without_a_table_here_is_refused(bank: Bank) -> None:

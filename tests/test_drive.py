@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from guard import drive, enforce, messages
+from guard import drive, effects, messages
+from guard.attempt import Attempt, Limits
 from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import ALWAYS, Activity, Actor, ActorFacts, Condition, Decision, Declared, Facts, Item, Recipient, Time
+from guard.reading import reading
+from guard.transaction import Transaction
+from guard.writing import writing
 
 SOURCE = "bank:retail.customer"
 
@@ -39,7 +43,7 @@ class Statement:
         return "before", {}
 
 
-def attempt(kind: str) -> enforce.Attempt:
+def attempt(kind: str) -> Attempt:
     plan = Statement(kind)
     actor = Actor(id="officer-lin")
     activity = Activity(
@@ -64,7 +68,7 @@ def attempt(kind: str) -> enforce.Attempt:
         date="1970-01-01",
         judged="",
     )
-    return enforce.Attempt(
+    return Attempt(
         actor=actor,
         activity=activity,
         facts=facts,
@@ -139,6 +143,7 @@ class Parts:
             withdrawn=lambda mark, persons: frozenset(persons) & {"p2"},
             hold=lambda _: "review",
             claim=lambda _: None,
+            answers=lambda: pytest.fail("nobody is asked"),
         )
 
     def append(self, draft: Draft) -> int:
@@ -148,38 +153,35 @@ class Parts:
         return len(self.drafts) - 1
 
 
-LIMITS = enforce.Limits(batch=2)
+LIMITS = Limits(batch=2)
 
 
-def read_road() -> enforce.Road:
+def read_road() -> effects.Road:
     one = attempt("select")
-    return enforce.read(one, lambda _: one.plan, lambda _: None, LIMITS, enforce.Transaction())  # type: ignore[arg-type, return-value]  # plan and guarded in one
+    return reading(one, lambda _: one.plan, lambda _: None, LIMITS, Transaction())  # type: ignore[arg-type, return-value]  # plan and guarded in one
 
 
-def write_road() -> enforce.Writing:
+def write_road() -> effects.Writing:
     one = attempt("update")
-    return enforce.write(one, lambda _: one.plan, lambda _: None, LIMITS, enforce.Transaction())  # type: ignore[arg-type, return-value]  # as above
+    return writing(one, lambda _: one.plan, lambda _: None, LIMITS, Transaction())  # type: ignore[arg-type, return-value]  # as above
 
 
 def read(database: Database, parts: Parts, *, awaited: bool) -> list[list[Any]]:
     if not awaited:
-        return list(drive.drive(read_road(), drive.Effects(services=parts.services, database=database)))
+        return list(drive.drive(drive.Begun(read_road(), parts.services), database))
 
     async def taken() -> list[list[Any]]:
-        effects = drive.AsyncEffects(services=parts.services, database=Awaited(database), offload=_in_thread)
-        return [batch async for batch in drive.drive_async(read_road(), effects)]
+        begun = drive.Begun(read_road(), parts.services)
+        return [batch async for batch in drive.drive_async(begun, Awaited(database), _in_thread)]
 
     return asyncio.run(taken())
 
 
 def write(database: Database, parts: Parts, *, awaited: bool) -> int:
+    begun = drive.Begun(write_road(), parts.services)
     if not awaited:
-        effects = drive.Effects(services=parts.services, database=database, scope=database)
-        return drive.carry_out(write_road(), effects)
-    both = Awaited(database)
-    return asyncio.run(
-        drive.carry_out_async(write_road(), drive.AsyncEffects(services=parts.services, database=both, scope=both))
-    )
+        return drive.carry_out(begun, database)
+    return asyncio.run(drive.carry_out_async(begun, Awaited(database)))
 
 
 async def _in_thread(call: Any) -> object:
@@ -238,8 +240,8 @@ def test_a_task_that_is_cancelled_undoes_its_write() -> None:
 
     async def cancelled() -> None:
         slow = Slow(database)
-        effects = drive.AsyncEffects(services=parts.services, database=slow, scope=slow)
-        task = asyncio.create_task(drive.carry_out_async(write_road(), effects))
+        begun = drive.Begun(write_road(), parts.services)
+        task = asyncio.create_task(drive.carry_out_async(begun, slow))
         await written.wait()
         task.cancel()
         await task
@@ -250,6 +252,6 @@ def test_a_task_that_is_cancelled_undoes_its_write() -> None:
     assert [one.kind for one in parts.drafts] == ["intent"]
 
 
-def test_a_write_needs_savepoints() -> None:
-    with pytest.raises(Misuse, match="savepoints"):
-        drive.carry_out(write_road(), drive.Effects(services=Parts().services, database=Database()))
+def test_a_read_takes_no_savepoint() -> None:
+    with pytest.raises(Misuse, match="nothing of the kind"):
+        list(drive.drive(drive.Begun(write_road(), Parts().services), Database()))  # type: ignore[arg-type]  # a write's

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from guard import enforce, messages
+from guard import effects, messages
+from guard.attempt import Attempt, Limits
 from guard.errors import Held, Refused
 from guard.model import (
     ALWAYS,
@@ -32,6 +33,9 @@ from guard.model import (
     all_of,
     any_of,
 )
+from guard.reading import reading
+from guard.transaction import Transaction
+from guard.writing import writing
 
 SOURCE = "bank:retail.customer"
 GRANT = GrantCondition(rule="OP-01")
@@ -39,7 +43,7 @@ CASE = RelationCondition(rule="PI-02", name="assigned_case")
 FROZEN = FactCondition(rule="PI-10", name="frozen", operator="eq", value=False, or_absent=True)
 
 
-def attempt(subject: str | None = None, *, writes: str | None = None, review: str | None = None) -> enforce.Attempt:
+def attempt(subject: str | None = None, *, writes: str | None = None, review: str | None = None) -> Attempt:
     item = Item(source=SOURCE, field=None, role="read", subjects=("holder",), relations=("assigned_case",))
     activity = Activity(
         id="0",
@@ -70,7 +74,7 @@ def attempt(subject: str | None = None, *, writes: str | None = None, review: st
         kind = writes or "select"
 
     Plan.writes = SOURCE if writes else None  # type: ignore[attr-defined]  # a class body does not see it
-    return enforce.Attempt(
+    return Attempt(
         actor=Actor(id="officer-lin"),
         activity=activity,
         facts=facts,
@@ -124,18 +128,18 @@ class World:
         self.released: list[tuple[Any, ...]] = []
         self.outcomes: list[Outcome] = []
         self.gone: frozenset[str] = frozenset()
-        self.requests: list[enforce.Request] = []
-        self.claims: list[enforce.Claim] = []
+        self.requests: list[effects.Request] = []
+        self.claims: list[effects.Claim] = []
         self.reaches: int | None = None
-        self.transaction = enforce.Transaction()
+        self.transaction = Transaction()
         self.full_from: int | None = None
         """How many entries the register still takes."""
 
-    def _performed(self, effect: enforce.Effect) -> str:
+    def _performed(self, effect: effects.Effect) -> str:
         """Logs it and gives its name; refuses where it is to fail."""
         name = type(effect).__name__
-        word = "Keep" if effect == enforce.Settle(keep=True) else "Undo" if name == "Settle" else name
-        if isinstance(effect, enforce.Append):
+        word = "Keep" if effect == effects.Settle(keep=True) else "Undo" if name == "Settle" else name
+        if isinstance(effect, effects.Append):
             word = effect.draft.kind
         self.log.append(word)
         full = name == "Append" and len(self.drafts) == self.full_from
@@ -143,44 +147,44 @@ class World:
             raise Refused.own("GUARD-DATABASE" if name != "Append" else "GUARD-REGISTER")
         return word
 
-    def perform(self, effect: enforce.Effect) -> object:
+    def perform(self, effect: effects.Effect) -> object:
         self._performed(effect)
         match effect:
-            case enforce.Decide():
+            case effects.Decide():
                 return self.decision
-            case enforce.Execute(sql):
+            case effects.Execute(sql):
                 self.rows = list(self.tables[sql])
-            case enforce.Fetch(size):
+            case effects.Fetch(size):
                 taken, self.rows = self.rows[:size], self.rows[size:]
                 return taken
-            case enforce.Holds(_, condition, subjects, _):
+            case effects.Holds(_, condition, subjects, _):
                 return set(subjects) if condition in self.holding else set()
-            case enforce.Mark():
+            case effects.Mark():
                 return 7
-            case enforce.Withdrawn(mark, subjects):
+            case effects.Withdrawn(mark, subjects):
                 assert mark == 7
                 return self.gone.intersection(subjects)
-            case enforce.Hold() | enforce.Claim():
+            case effects.Hold() | effects.Claim():
                 return self._reviewed(effect)
-            case enforce.Append(draft):
+            case effects.Append(draft):
                 self.drafts.append(draft)
                 return len(self.drafts) - 1
-            case enforce.Release(rows):
+            case effects.Release(rows):
                 named = {s for draft in self.drafts if draft.kind == "read" for s in draft.subjects}
                 assert {row[0] for row in rows} <= named, "a person was released before the entry that names them"
                 self.released += rows
         return None
 
-    def _reviewed(self, effect: enforce.Hold | enforce.Claim) -> object:
-        if isinstance(effect, enforce.Hold):
+    def _reviewed(self, effect: effects.Hold | effects.Claim) -> object:
+        if isinstance(effect, effects.Hold):
             self.requests.append(effect.request)
             return "review-1"
         self.claims.append(effect)
         return self.reaches if self.reaches is not None and self.reaches >= effect.persons else None
 
-    def run(self, one: enforce.Attempt, *, batch: int = 2, buffered: int = 100) -> int:
-        limits = enforce.Limits(batch=batch, buffered=buffered)
-        way = enforce.read if one.plan.writes is None else enforce.write
+    def run(self, one: Attempt, *, batch: int = 2, buffered: int = 100) -> int:
+        limits = Limits(batch=batch, buffered=buffered)
+        way = reading if one.plan.writes is None else writing
         road: Any = way(one, lambda _: Guarded(), self.outcomes.append, limits, self.transaction)
         answer: object = None
         failure: Refused | None = None
@@ -487,7 +491,7 @@ def test_an_approval_for_fewer_persons_holds_again_and_is_kept() -> None:
     world.reaches = 4
     with pytest.raises(Held):
         world.run(attempt(review="r"))
-    assert world.claims == [enforce.Claim("r", attempt().digest(), "officer-lin", 5)]
+    assert world.claims == [effects.Claim("r", attempt().digest(), "officer-lin", 5)]
     assert world.released == []
 
 
@@ -670,7 +674,7 @@ def test_a_database_that_fails_after_the_intent_leaves_a_failed_entry(which: str
     world = World(allowed(GRANT), WRITTEN)
     performed = world.perform
 
-    def failing(effect: enforce.Effect) -> object:
+    def failing(effect: effects.Effect) -> object:
         if "intent" in world.log and type(effect).__name__ == which:
             raise Refused.own("GUARD-DATABASE")
         return performed(effect)
@@ -701,10 +705,8 @@ def test_a_register_that_fails_after_the_commit_takes_nothing_back() -> None:
 
 def test_a_crash_between_effect_and_outcome_leaves_the_intent_alone() -> None:
     world = World(allowed(GRANT), WRITTEN)
-    limits = enforce.Limits()
-    road = enforce.write(
-        attempt(writes="update"), lambda _: Guarded(), world.outcomes.append, limits, world.transaction
-    )
+    limits = Limits()
+    road = writing(attempt(writes="update"), lambda _: Guarded(), world.outcomes.append, limits, world.transaction)
     answer: object = None
     while world.log[-1:] != ["Keep"]:
         answer = world.perform(road.send(answer))

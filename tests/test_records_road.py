@@ -25,6 +25,7 @@ from records_bank import (
     refused,
 )
 
+from guard import drive
 from guard.draft import Draft
 from guard.errors import Held, Misuse, Refused
 from guard.model import Actor, Recipient
@@ -232,7 +233,7 @@ def test_a_key_that_is_none_refuses_all_and_is_registered(banks: Open) -> None:
 
 def test_nobody_is_looked_up_for_what_policy_denies(banks: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = banks(lambda _: {"allow": False, "reasons": [{"rule": "PI-02"}]})
-    monkeypatch.setattr(type(bank.guard._answers()), "holds_each", None)
+    monkeypatch.setattr(type(bank.guard._parts.answers()), "holds_each", None)
     with bank.acting() as act:
         assert refused(bank.release, act, application(1)).rules == ("PI-02",)
     assert bank.kinds == ["denied"]
@@ -299,7 +300,7 @@ def test_a_collecting_request_is_answered_in_its_own_act(banks: Open) -> None:
 def test_a_source_that_the_catalogue_does_not_have_is_misuse(banks: Open) -> None:
     bank = banks()
     with bank.acting() as act, pytest.raises(Misuse, match="declare it there"):
-        bank.guard.release(act, "bank:GET /other", bank.records(), text="", parameters=None)
+        bank.guard.roads.release(act, "bank:GET /other", bank.records(), text="", parameters=None)
 
 
 def test_all_persons_and_conditions_are_one_question(banks: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,8 +432,8 @@ def test_a_form_is_stripped_of_what_the_purpose_does_not_need(banks: Open) -> No
         (outcome,) = act.outcomes
         assert (outcome.reduced, outcome.dropped, outcome.rows, outcome.entry) == (True, 1, 1, taken.entry)
         assert outcome.rules == ("OP-01", "PI-01")
-        bank.guard.collected(taken, done=True)
-        bank.guard.collected(taken, done=False)
+        bank.guard.roads.collected(taken, done=True)
+        bank.guard.roads.collected(taken, done=False)
     assert bank.kinds == ["intent", "done"]
     assert bank.last.refers_to == taken.entry
     assert bank.guard.register.verify().ok
@@ -441,7 +442,7 @@ def test_a_form_is_stripped_of_what_the_purpose_does_not_need(banks: Open) -> No
 def test_what_was_surely_not_kept_is_registered_as_failed(banks: Open) -> None:
     bank = banks()
     with bank.acting("1", operation="collect") as act:
-        bank.guard.collected(bank.collect(act, FORM), done=False)
+        bank.guard.roads.collected(bank.collect(act, FORM), done=False)
     assert bank.kinds == ["intent", "failed"]
 
 
@@ -454,7 +455,7 @@ def test_an_outcome_that_cannot_be_registered_reads_as_done(banks: Open, monkeyp
             raise Refused.own("GUARD-REGISTER")
 
         monkeypatch.setattr(bank.guard.registered, "append", full)
-        bank.guard.collected(taken, done=False)
+        bank.guard.roads.collected(taken, done=False)
     assert bank.kinds == ["intent"]
 
 
@@ -525,7 +526,7 @@ def test_an_approval_to_take_in_is_none_to_give_out(banks: Open) -> None:
     bank.guard.reviews.approve(held.review_id, DPO)
     records = bank.records({"customer_id": 1}, source=POST)
     with bank.acting(operation="collect", review=held.review_id) as act:
-        again = refused(bank.guard.release, act, given.pop("source"), records, **given)
+        again = refused(lambda: drive.follow(bank.guard.roads.release(act, given.pop("source"), records, **given)))
     assert isinstance(again, Held)
     assert again.review_id != held.review_id
 

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 import guard_dbapi
-from guard import Actor, Guard, Held, Misuse, Refused, Settings
+from guard import Actor, Guard, Held, Misuse, Refused, Settings, drive
 from guard.cli.app import run
 from guard.demo import tour
 from guard.effects import Claim, Request
@@ -376,8 +376,8 @@ def test_a_write_of_many_persons_is_held_too(bank: Bank, monkeypatch: pytest.Mon
     def write(review: str | None = None) -> tuple[_Write, int]:
         one = _Write()
         with bank.guard.acting(LIN, purpose=PURPOSE, review=review) as act:
-            args: Any = (act, one, "UPDATE …", ("x",), one, lambda _: one)
-            return one, bank.guard.write(*args, transaction=Transaction())
+            args: Any = (act, one, "UPDATE …", ("x",), lambda _: one, Transaction())
+            return one, drive.carry_out(bank.guard.roads.write(*args), one)
 
     with pytest.raises(Held) as caught:
         write()
@@ -395,9 +395,9 @@ def test_a_statement_that_is_no_part_of_the_operation_is_refused(bank: Bank, kin
     one = _Write()
     one.kind = kind
     with bank.guard.acting(LIN, purpose=PURPOSE, operation=operation) as act:
-        args: Any = (act, one, "…", (), one, lambda _: one)
+        args: Any = (act, one, "…", (), lambda _: one, Transaction())
         with pytest.raises(Refused, match="GUARD-OPERATION") as caught:
-            (bank.guard.read if kind == "select" else bank.guard.write)(*args, transaction=Transaction())
+            (bank.guard.roads.read if kind == "select" else bank.guard.roads.write)(*args)
     assert caught.value.entry is not None
     assert one.log == []
 
@@ -428,23 +428,24 @@ def test_reads_and_writes_are_awaited_in_the_same_context(bank: Bank, monkeypatc
     made = Decision(id="0", allow=True, rows={_Write.writes: ALWAYS})
     monkeypatch.setattr(type(bank.guard.active.decider), "decide", lambda *_, **__: (made,))
     one, transaction = _Write(), Transaction()
-    transaction.begin(bank.guard.mark())
+    transaction.begin(bank.guard.roads.mark())
 
     async def both() -> tuple[int, list[Any]]:
         with bank.guard.acting(LIN, purpose=PURPOSE) as act:
-            args: Any = (act, one, "…", (), _Awaited(one), lambda _: one)
-            written = await bank.guard.write_async(*args, transaction=transaction, offload=asyncio.to_thread)
+            args: Any = (act, one, "…", (), lambda _: one, transaction)
+            there = _Awaited(one)
+            written = await drive.carry_out_async(bank.guard.roads.write(*args), there, asyncio.to_thread)
             one.kind = "select"
-            batches = bank.guard.read_async(*args, transaction=transaction)
+            batches = drive.drive_async(bank.guard.roads.read(*args), there)
             rows = [row async for batch in batches for row in batch]
-            late = bank.guard.read_async(*args, transaction=transaction)
+            late = drive.drive_async(bank.guard.roads.read(*args), there)
         with pytest.raises(Refused, match="GUARD-CONTEXT"):
             await anext(late)
         return written, rows
 
     written, rows = asyncio.run(both())
     assert (written, len(rows)) == (30, 30)
-    bank.guard.settled(transaction.ended(committed=False))
+    bank.guard.roads.settled(transaction.ended(committed=False))
     kinds = [entry.kind for entry in bank.guard.register.entries() if entry.kind != "consent"]
     assert kinds == ["intent", "read", "rolled_back"]
 

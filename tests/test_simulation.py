@@ -84,7 +84,7 @@ def mutant(module: ModuleType, *changes: tuple[str, str]) -> Any:
     return made
 
 
-DECIDE = "    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)\n    attempt.decision = decision\n"
+DECIDE = "    decision = yield from decided(attempt)\n"
 EXECUTE = "    yield Execute(*statement)\n"
 READ_ENTRY = (
     '            entry = yield Append(attempt.draft("read", subjects=persons, rows=len(held), review=review))\n'
@@ -98,7 +98,7 @@ WRITE = """    state.rows, after = yield from _image(
 """
 
 
-RECORDS_DECIDE = "    decision: Decision = yield Decide(attempt.activity, attempt.actor.id)\n"
+RECORDS_DECIDE = DECIDE
 STALE = "    decision = replace(decision, rows={plan.source: ALWAYS})\n"
 RECORDS_REVIEWED = (
     "    review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))\n"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from functools import partial
 from inspect import isawaitable
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from anyio.to_thread import run_sync
 
+from guard import drive
 from guard.collecting import Collected
 from guard.context import Acting
 from guard.errors import GuardError, Misuse, Refused
@@ -167,8 +167,8 @@ class _Request:
     async def _permit(self, acting: Acting, way: Way) -> None:
         """Decides before the program runs, where it may change something and nothing is taken in that is decided on."""
         nothing = Nothing(frozenset(), alone=False)
-        said: dict[str, Any] = {"text": self.text, "parameters": None, "offload": run_sync}
-        await self.guard.release_async(acting, way.source, nothing, **said)
+        begun = self.guard.roads.release(acting, way.source, nothing, text=self.text, parameters=None)
+        await drive.follow_async(begun, run_sync)
 
     async def _gate(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Receive:
         """What the program receives from: the body as it may be taken in."""
@@ -179,8 +179,8 @@ class _Request:
     async def _collect(self, acting: Acting, way: Way, body: bytes, records: JsonRecords) -> Collected:
         said: dict[str, Any] = {"text": self.text, "parameters": _digest(body)}
         if len(body) <= INLINE:
-            return await self.guard.collect_async(acting, way.source, records, **said, offload=run_sync)
-        return await run_sync(partial(self.guard.collect, acting, way.source, records, **said))
+            return await drive.follow_async(self.guard.roads.collect(acting, way.source, records, **said), run_sync)
+        return await run_sync(lambda: drive.follow(self.guard.roads.collect(acting, way.source, records, **said)))
 
     # --- The program ---
 
@@ -220,7 +220,7 @@ class _Request:
         that reads as done.
         """
         if status is not None and status < 500:
-            await self.guard.collected_async(collected, done=status < 400)
+            await self.guard.roads.collected_async(collected, done=status < 400)
 
     # --- What else is answered ---
 
@@ -247,7 +247,7 @@ class _Request:
             acting = self.acting or self.guard.acting(
                 actor, purpose=self.purpose, recipient=self.rule.recipient, separate=True
             )
-            return await self.guard.refuse_async(acting, refused, self.text)
+            return await self.guard.roads.refuse_async(acting, refused, self.text)
         except Refused as other:
             return other
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from anyio.to_thread import run_sync
 
+from guard import drive
 from guard.config import Limits
 from guard.context import Acting
 from guard.errors import Refused
@@ -282,7 +283,9 @@ class Answer:
                 records = make()
                 if records is None:
                     return b""
-                goes = await served.guard.release_async(of_answer, way.source, records, **said, offload=run_sync)
+                goes = await drive.follow_async(
+                    served.guard.roads.release(of_answer, way.source, records, **said), run_sync
+                )
         outcomes = of_answer.outcomes
         if outcomes and outcomes[-1].reduced:
             self._reduced = True
@@ -333,7 +336,10 @@ def _released_there(
 ) -> bytes:
     """In a thread, all of it in one visit: a large body takes its time too."""
     records = make()
-    return b"" if records is None else guard.release(acting, source, records, **said)
+    if records is None:
+        return b""
+    goes: bytes = drive.follow(guard.roads.release(acting, source, records, **said))
+    return goes
 
 
 def _unread(headers: Headers, limits: Limits) -> Refused | None:

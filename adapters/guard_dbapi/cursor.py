@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import guard_sql
-from guard.enforce import Row
+from guard import drive
+from guard.effects import Row
 from guard.errors import Refused
 from guard.facade import Guard
 from guard.model import Decision
@@ -107,15 +108,15 @@ class GuardedCursor(Prepared):
         if plan.public:
             return self._public(plan, statement, parameters)
         self._acting = self._guard.current()
-        return self._guard.read(
+        begun = self._guard.roads.read(
             self._acting,
             plan,
             sql,
             parameters,
-            statement,
             lambda decision: self._apply(plan, statement, decision),
-            transaction=self._unit.transaction,
+            self._unit.transaction,
         )
+        return drive.drive(begun, statement)
 
     def _public(self, plan: guard_sql.Plan, statement: Statement, parameters: Any) -> Iterator[list[Row]]:
         """A statement on sources without personal data: checked and rewritten, but no activity."""
@@ -129,15 +130,15 @@ class GuardedCursor(Prepared):
         if plan.public:
             return self._write_public(plan, statement, parameters)
         self._acting = self._guard.current()
-        return self._guard.write(
+        begun = self._guard.roads.write(
             self._acting,
             plan,
             sql,
             parameters,
-            statement,
             lambda decision: self._apply(plan, statement, decision),
-            transaction=self._unit.transaction,
+            self._unit.transaction,
         )
+        return drive.carry_out(begun, statement)
 
     def _write_public(self, plan: guard_sql.Plan, statement: Statement, parameters: Any) -> int:
         """A write on a source without personal data. A relation may still rest on it."""
@@ -159,7 +160,7 @@ class GuardedCursor(Prepared):
             refusal = refused
         else:
             return
-        raise self._guard.refuse(self._guard.current(), refusal, sql)
+        raise self._guard.roads.refuse(self._guard.current(), refusal, sql)
 
     def fetchone(self) -> Row | None:
         """The next row, None at the end."""

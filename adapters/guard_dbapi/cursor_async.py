@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import guard_sql
-from guard.enforce import Row
+from guard import drive
+from guard.effects import Row
 from guard.errors import Refused
 from guard.facade import Guard
 from guard.model import Decision
@@ -98,15 +99,15 @@ class AsyncGuardedCursor(Prepared):
         if plan.public:
             return self._public(plan, statement, parameters)
         self._acting = self._guard.current()
-        return self._guard.read_async(
+        begun = self._guard.roads.read(
             self._acting,
             plan,
             sql,
             parameters,
-            statement,
             lambda decision: self._apply(plan, statement, decision),
-            transaction=self._unit.transaction,
+            self._unit.transaction,
         )
+        return drive.drive_async(begun, statement)
 
     async def _public(self, plan: guard_sql.Plan, statement: AsyncStatement, parameters: Any) -> Batches:
         """A statement on sources without personal data: checked and rewritten, but no activity."""
@@ -120,15 +121,15 @@ class AsyncGuardedCursor(Prepared):
         if plan.public:
             return await self._write_public(plan, statement, parameters)
         self._acting = self._guard.current()
-        return await self._guard.write_async(
+        begun = self._guard.roads.write(
             self._acting,
             plan,
             sql,
             parameters,
-            statement,
             lambda decision: self._apply(plan, statement, decision),
-            transaction=self._unit.transaction,
+            self._unit.transaction,
         )
+        return await drive.carry_out_async(begun, statement)
 
     async def _write_public(self, plan: guard_sql.Plan, statement: AsyncStatement, parameters: Any) -> int:
         """A write on a source without personal data. A relation may still rest on it."""
@@ -150,7 +151,7 @@ class AsyncGuardedCursor(Prepared):
             refusal = refused
         else:
             return
-        raise self._guard.refuse(self._guard.current(), refusal, sql)
+        raise self._guard.roads.refuse(self._guard.current(), refusal, sql)
 
     async def fetchone(self) -> Row | None:
         """The next row, None at the end."""

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 import guard_sql
-from guard.enforce import Row
+from guard.effects import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Decision, Facts

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 import guard_sql
-from guard.enforce import Row
+from guard.effects import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Decision, Facts

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import guard_sql
 from guard.context import Acting
-from guard.enforce import Row
+from guard.effects import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Decision, Item
@@ -83,7 +83,7 @@ class Prepared:
             refusal = refused
         else:
             return self._plan
-        raise self._guard.refuse(self._guard.current(), refusal, sql)
+        raise self._guard.roads.refuse(self._guard.current(), refusal, sql)
 
     def _many(self, plan: guard_sql.Plan) -> None:
         if plan.kind == "select":

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Any, Final, TypeAlias, TypeVar
 
 import guard_sql
-from guard.enforce import Row
+from guard.effects import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Facts

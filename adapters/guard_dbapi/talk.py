@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import guard_sql
-from guard.enforce import Row
+from guard.effects import Row
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard_ledger.postgres import IDENTITY

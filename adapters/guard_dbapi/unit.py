@@ -47,7 +47,7 @@ class Kept:
     def opening(self, *, writing: bool) -> None:
         """Before a statement: takes the mark if it is the first of a transaction."""
         if self.transaction.mark is None and self._state.outlives(writing=writing):
-            self.transaction.begin(self._guard.mark())
+            self.transaction.begin(self._guard.roads.mark())
 
     def closing(self) -> None:
         """After a statement: what the database rolled back by itself is known as that."""
@@ -62,11 +62,11 @@ class Kept:
     def begun(self) -> None:
         """Before a transaction is opened by name."""
         if self.transaction.mark is None:
-            self.transaction.begin(self._guard.mark())
+            self.transaction.begin(self._guard.roads.mark())
 
     def undone(self, point: int) -> None:
         """What was written since this point was undone."""
-        self._guard.settled(self.transaction.undone(point))
+        self._guard.roads.settled(self.transaction.undone(point))
 
     def touched(self, source: str) -> None:
         """A source without personal data was written: a relation may rest on it."""
@@ -74,7 +74,7 @@ class Kept:
 
     def ended(self, *, committed: bool) -> None:
         """The transaction is over."""
-        self._guard.settled(self.transaction.ended(committed))
+        self._guard.roads.settled(self.transaction.ended(committed))
 
     def failed(self, *, commit: bool) -> None:
         """It could not be ended as was asked."""

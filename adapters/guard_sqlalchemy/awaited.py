@@ -18,7 +18,7 @@ from typing import Any, Final, Self, TypeVar
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
-from guard.enforce import Row
+from guard.effects import Row
 from guard.errors import Refused
 from guard.facade import Guard
 from guard_sqlalchemy.link import Link, LinkCursor

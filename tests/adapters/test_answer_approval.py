@@ -11,7 +11,7 @@ import dbapi_bank
 import pytest
 from dbapi_bank import LIN, PURPOSE, Bank
 
-from guard import Actor, Held, Refused
+from guard import Actor, Held, Refused, drive
 from guard.context import Acting, Approval
 from guard.model import Reason
 from guard.obligations import Needed, approved
@@ -51,7 +51,7 @@ def read(bank: Bank) -> list[dict[str, Any]]:
 
 def answer(bank: Bank, act: Acting, records: list[dict[str, Any]]) -> list[Any]:
     made = DictRecords(SOURCE, bank.guard.active.catalogue.sources[SOURCE], records)
-    return list(bank.guard.release(act, SOURCE, made, text="GET /export", parameters=None))
+    return list(drive.follow(bank.guard.roads.release(act, SOURCE, made, text="GET /export", parameters=None)))
 
 
 def test_one_answer_leaves_under_the_approval_of_what_it_is_made_of(bank: Bank) -> None:

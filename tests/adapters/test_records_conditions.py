@@ -15,7 +15,8 @@ from sql_databases import Database, numbered, permitted
 from sql_world import CATALOGUE, CUSTOMER, FACTS, LOAN, Data, Record, facts
 from test_sql_forms import ASSIGNED, OPERATORS, Both, actors, both, databases, on_customer, on_loan, persons
 
-from guard import comparison, enforce, messages
+from guard import comparison, messages
+from guard.attempt import Attempt
 from guard.context import subject_key
 from guard.effects import HoldsEach
 from guard.errors import Misuse, Refused
@@ -37,7 +38,7 @@ def _counts() -> Iterator[None]:
     assert COUNTS["not all"] * 6 >= COUNTS["asked"], COUNTS
 
 
-def attempt(plan: Plan, asked: Facts) -> enforce.Attempt:
+def attempt(plan: Plan, asked: Facts) -> Attempt:
     activity = Activity(
         id="0",
         operation="use",
@@ -50,7 +51,7 @@ def attempt(plan: Plan, asked: Facts) -> enforce.Attempt:
         declared=Declared(),
         time=Time(seconds=0, date=asked.date, hour=8, zone="Asia/Shanghai"),
     )
-    return enforce.Attempt(
+    return Attempt(
         actor=Actor(id=asked.actor),
         activity=activity,
         facts=asked,

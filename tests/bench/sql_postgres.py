@@ -289,7 +289,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
             plan = guard_sql.plan(sql, site, pyformat=given is not None)
             activity = _activity(guard, acting, plan)
             guarded = plan.apply(guard.decide([activity])[0])
-            facts = guard._facts(acting, guard.active, activity, time.time())
+            facts = guard.roads._attempt(acting, plan, sql, None, "sql").facts
 
             def text(on: Any = alone, guarded: Any = guarded, facts: Any = facts, given: Any = given) -> Any:
                 return on.execute(*guarded.bind(given, facts)).fetchall()
@@ -337,7 +337,7 @@ def own(guard: Guard) -> list[str]:
         activity = _activity(guard, acting, plan)
         guard.decide([activity])
         (decision,) = guard.decide([activity])
-        facts = guard._facts(acting, guard.active, activity, time.time())
+        facts = guard.roads._attempt(acting, plan, sql, None, "sql").facts
         guarded = cache.apply(plan, decision)
 
         def point() -> None:

@@ -1,1 +1,1 @@
-"""A world in which the roads of guard.enforce run step by step, without database, clock or threads."""
+"""A world in which the roads run step by step, without database, clock or threads."""

@@ -10,7 +10,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from guard import catalogue, enforce
+from guard import catalogue, effects
+from guard.attempt import Attempt
 from guard.draft import Draft
 from guard.effects import HoldsEach
 from guard.errors import Held, Refused
@@ -55,7 +56,7 @@ def _plan(kind: str) -> Plan:
 PLANS: Final = {kind: _plan(kind) for kind in ("release", "collect")}
 
 
-def _attempt(who: str, kind: str, release: int, review: str | None) -> enforce.Attempt:
+def _attempt(who: str, kind: str, release: int, review: str | None) -> Attempt:
     one = attempt(who, "select", release, review)
     one.plan = PLANS[kind]
     one.activity = msgspec.structs.replace(one.activity, items=one.plan.items)
@@ -74,7 +75,7 @@ def of_records(world: World, who: str, kind: str, *, review: str | None = None) 
     one = _attempt(who, kind, world.release, review)
     decision = _decision(world.release, bulk=review is not None)
     way = world.roads.releasing if kind == "release" else world.roads.collecting
-    road = enforce._registered(one, way(one, PLANS[kind], _RECORDS, lambda _: None))
+    road = way(one, PLANS[kind], _RECORDS, lambda _: None)
     mine: list[Draft] = []
     looked: list[int] = []
     made = yield from _followed(world, road, decision, mine, looked)
@@ -92,7 +93,7 @@ def _followed(world: World, road: Any, decision: Decision, mine: list[Draft], lo
         except StopIteration as end:
             return end.value
         answer = refusal = None
-        if isinstance(effect, enforce.Decide):
+        if isinstance(effect, effects.Decide):
             answer = decision
             continue
         yield type(effect).__name__
@@ -100,7 +101,7 @@ def _followed(world: World, road: Any, decision: Decision, mine: list[Draft], lo
             if isinstance(effect, HoldsEach):
                 looked.append(world.time)
                 answer = tuple(set(effect.subjects) - world.withdrawn.keys() for _ in effect.conditions)
-            elif isinstance(effect, enforce.Append):
+            elif isinstance(effect, effects.Append):
                 mine.append(effect.draft)
                 answer = world.append(effect.draft)
             else:

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from guard import enforce, messages
+from guard import effects, messages
+from guard.attempt import Attempt, Limits
 from guard.collecting import collecting
 from guard.draft import Draft
 from guard.errors import Held, Refused
@@ -36,6 +37,7 @@ from guard.model import (
 )
 from guard.reading import reading
 from guard.releasing import releasing
+from guard.transaction import Transaction
 from guard.writing import writing
 
 SOURCE: Final = "bank:retail.customer"
@@ -117,10 +119,10 @@ _ACTIVITIES: Final = {
     )
     for kind in _PLANS
 }
-_LIMITS: Final = enforce.Limits(batch=BATCH)
+_LIMITS: Final = Limits(batch=BATCH)
 
 
-def attempt(who: str, kind: str, release: int, review: str | None = None) -> enforce.Attempt:
+def attempt(who: str, kind: str, release: int, review: str | None = None) -> Attempt:
     """One operation under a release."""
     facts = Facts(
         actor=who,
@@ -132,7 +134,7 @@ def attempt(who: str, kind: str, release: int, review: str | None = None) -> enf
         date="1970-01-01",
         judged="",
     )
-    return enforce.Attempt(
+    return Attempt(
         actor=Actor(id=who),
         activity=_ACTIVITIES[kind],
         facts=facts,
@@ -179,7 +181,7 @@ class World:
         self.register.append(draft)
         return len(self.register) - 1
 
-    def hold(self, request: enforce.Request) -> str:
+    def hold(self, request: effects.Request) -> str:
         """Keeps a request."""
         review = f"review-{len(self.requests)}"
         self.requests[review] = request.digest
@@ -195,7 +197,7 @@ class World:
             if self.claimed[review] < 1:
                 raise Broken("an approval that was not used up")
 
-    def may_claim(self, asked: enforce.Claim) -> bool:
+    def may_claim(self, asked: effects.Claim) -> bool:
         """Whether an approval is there and for this."""
         if self.requests[asked.review_id] != asked.digest:
             return False
@@ -206,7 +208,7 @@ class World:
             raise Refused.own("GUARD-REVIEW")
         return asked.persons <= len(PERSONS)
 
-    def claim(self, asked: enforce.Claim) -> int:
+    def claim(self, asked: effects.Claim) -> int:
         """Uses it up."""
         self.status[asked.review_id] = "consumed"
         self.claimed[asked.review_id] += 1
@@ -283,7 +285,7 @@ class Connection:
 def operation(world: World, who: str, kind: str, *, review: str | None = None, older: bool = False) -> Steps:
     """One operation on a connection of its own: in autocommit, or in a transaction whose snapshot is older."""
     connection = Connection(world, writes=kind == "update")
-    transaction = enforce.Transaction()
+    transaction = Transaction()
     try:
         if older:
             yield "Mark"
@@ -294,7 +296,7 @@ def operation(world: World, who: str, kind: str, *, review: str | None = None, o
         one = attempt(who, kind, world.release, review)
         decision = DECISIONS[world.release, review is not None]
         way = world.roads.writing if connection.writes else world.roads.reading
-        road = enforce._registered(one, way(one, _Guarded, lambda _: None, _LIMITS, transaction))
+        road = way(one, _Guarded, lambda _: None, _LIMITS, transaction)
         yield from _driven(world, road, connection, transaction, decision)
         if older:
             yield "Commit"
@@ -306,9 +308,7 @@ def operation(world: World, who: str, kind: str, *, review: str | None = None, o
         connection.rollback()  # a crash: what was not committed is gone
 
 
-def _driven(
-    world: World, road: Any, connection: Connection, transaction: enforce.Transaction, decision: Decision
-) -> Steps:
+def _driven(world: World, road: Any, connection: Connection, transaction: Transaction, decision: Decision) -> Steps:
     answer: object = None
     refusal: Refused | None = None
     while True:
@@ -317,14 +317,14 @@ def _driven(
         except StopIteration:
             return
         answer = refusal = None
-        if isinstance(effect, enforce.Decide):
+        if isinstance(effect, effects.Decide):
             answer = decision  # of the release that the operation began with
-        elif isinstance(effect, enforce.Fetch):
+        elif isinstance(effect, effects.Fetch):
             answer = connection.fetch(effect.size)
-        elif not isinstance(effect, enforce.Savepoint):
+        elif not isinstance(effect, effects.Savepoint):
             yield type(effect).__name__
             try:
-                if isinstance(effect, enforce.Claim) and world.may_claim(effect) and not world.roads.claims_at_once:
+                if isinstance(effect, effects.Claim) and world.may_claim(effect) and not world.roads.claims_at_once:
                     yield "Claimed"
                     answer = world.claim(effect)
                 else:
@@ -333,36 +333,34 @@ def _driven(
                 refusal = refused
 
 
-def _on_connection(
-    world: World, effect: enforce.Effect, connection: Connection, transaction: enforce.Transaction
-) -> object:
+def _on_connection(world: World, effect: effects.Effect, connection: Connection, transaction: Transaction) -> object:
     match effect:
-        case enforce.Mark():
+        case effects.Mark():
             return len(world.withdrawals)
-        case enforce.Execute(sql, parameters):
+        case effects.Execute(sql, parameters):
             connection.execute(sql, parameters)
-        case enforce.Settle(keep):
+        case effects.Settle(keep):
             if not keep:
                 connection.rollback()
             elif transaction.mark is None:
                 connection.commit()
-        case enforce.Withdrawn(mark, subjects):
+        case effects.Withdrawn(mark, subjects):
             return frozenset(world.withdrawals[mark:]) & frozenset(subjects)
-        case enforce.Append(draft):
+        case effects.Append(draft):
             connection.mine.append(draft)
             return world.append(draft)
-        case enforce.Release(rows):
+        case effects.Release(rows):
             connection.release(rows)
         case _:
             return performed(world, effect)
     return None
 
 
-def performed(world: World, effect: enforce.Effect) -> object:
+def performed(world: World, effect: effects.Effect) -> object:
     """What a road asks of the reviews; it asks for nothing else."""
-    if isinstance(effect, enforce.Hold):
+    if isinstance(effect, effects.Hold):
         return world.hold(effect.request)
-    if isinstance(effect, enforce.Claim):
+    if isinstance(effect, effects.Claim):
         return world.claim(effect) if world.may_claim(effect) else None
     raise Broken(f"the road asks for {effect}")
 

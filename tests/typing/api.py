@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any, assert_type
 
 import guard_dbapi
-from guard import Actor, Decision, Declared, Guard, Outcome, Recipient, Refused, Verdict
+from guard import Actor, Decision, Declared, Guard, Outcome, Recipient, Refused, Verdict, drive
 from guard.collecting import Collected
 from guard.records import DictRecords
 from guard_ledger.consent_record import ConsentRecord
@@ -42,9 +42,9 @@ def use(record: ConsentRecord) -> None:
             assert_type(refused.problem(), dict[str, Any])
         assert_type(guard.consents.record(record), Verdict)
         records = DictRecords(GET, guard.active.catalogue.sources[GET], [{"customer_id": 1001}])
-        guard.release(act, GET, records, text="GET /customers/1001", parameters=None)
-        taken = guard.collect(act, GET, records, text="POST /customers", parameters=None)
+        drive.follow(guard.roads.release(act, GET, records, text="GET /customers/1001", parameters=None))
+        taken = drive.follow(guard.roads.collect(act, GET, records, text="POST /customers", parameters=None))
         assert_type(taken, Collected)
-        guard.collected(taken, done=True)
+        guard.roads.collected(taken, done=True)
         officer.id = "somebody else"  # type: ignore[misc]  # what is decided on is immutable
         guard.acting("officer-lin", purpose="loan_underwriting")  # type: ignore[arg-type]  # an Actor, not a name
