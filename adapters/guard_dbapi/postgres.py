@@ -25,7 +25,7 @@ from guard.facade import Guard
 from guard.model import Condition, Facts
 from guard_dbapi import talk
 from guard_dbapi.driver import Result, bounded
-from guard_dbapi.talk import SAVEPOINT, Ask, Native, Texts
+from guard_dbapi.talk import SAVEPOINT, Ask, Native
 from guard_sql import paramstyle
 from guard_sql.world import quoted
 
@@ -41,9 +41,6 @@ CLOSES: Final = True
 
 MODES: Final = frozenset({"autocommit", "isolation_level", "read_only", "deferrable"})
 """How transactions begin."""
-
-TEXTS: Final = Texts()
-"""The texts of all connections."""
 
 _ARGUMENTS: Final = frozenset(one.keyword.decode() for one in Conninfo.get_defaults()) - {"replication"} | {
     *("conninfo", "autocommit", "prepare_threshold"),
@@ -254,14 +251,14 @@ class PostgresSession(State):
         writes: str | None = None,  # noqa: ARG002 -- the text was witnessed as the write that it is
     ) -> Result:
         """Runs it; without a name its rows are taken into memory."""
-        text = TEXTS.of(sql, guarded)
+        text = talk.witnessed(sql, guarded)
         values, most = text.values(parameters), self._most
         if name is not None:
             return self._declared(name, text, values)
         left = iter(bounded(self._rows(text.sent, values, most + 1), most))
         return Result(lambda size: list(islice(left, size)))
 
-    def _declared(self, name: str, text: Native, values: list[Any]) -> Result:
+    def _declared(self, name: str, text: Native, values: Sequence[Any]) -> Result:
         made = declared(name, text)
         self._declarable()
         self._rows(made.sql, values)

@@ -17,7 +17,7 @@ from guard.facade import Guard
 from guard.model import Condition, Decision, Facts
 from guard_dbapi import talk
 from guard_dbapi.driver import bounded
-from guard_dbapi.postgres import TEXTS, State, declared, portal, preparable, quiet, why
+from guard_dbapi.postgres import State, declared, portal, preparable, quiet, why
 from guard_dbapi.talk import Native
 from guard_sql import paramstyle
 
@@ -95,7 +95,7 @@ class AsyncSession(State):
         self, sql: str, parameters: Mapping[str, Any], guarded: guard_sql.Guarded, *, name: str | None = None
     ) -> AsyncResult:
         """Runs it; without a name its rows are taken into memory."""
-        text = TEXTS.of(sql, guarded)
+        text = talk.witnessed(sql, guarded)
         values, most = text.values(parameters), self._most
         if name is not None:
             made = declared(name, text)

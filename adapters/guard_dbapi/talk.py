@@ -7,11 +7,10 @@ asynchronous session walk the same ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
-from threading import Lock
+from collections.abc import Callable, Generator, Mapping
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
-from weakref import WeakKeyDictionary
 
 import guard_sql
 from guard.effects import Row
@@ -59,15 +58,15 @@ class Native(NamedTuple):
     names: tuple[str, ...]
     sent: bytes
     """As it is sent: one object for one text, since psycopg looks prepared statements up by it."""
+    values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    """The parameters in their order."""
 
     @classmethod
     def of(cls, sql: str, names: tuple[str, ...]) -> Native:
         """A text with its names."""
-        return cls(sql, names, sql.encode())
-
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The parameters in their order."""
-        return [parameters[name] for name in self.names]
+        # Of fewer than two names it gives no tuple.
+        several = itemgetter(*names) if len(names) > 1 else None
+        return cls(sql, names, sql.encode(), several or (lambda given: tuple(given[name] for name in names)))
 
 
 _PLACE: Final = re.compile(r"%(?:\((\w+)\)s|%)?", re.ASCII)
@@ -89,24 +88,16 @@ def native(sql: str) -> Native:
     return Native.of(made, tuple(places))
 
 
-class Texts:
-    """The native texts of guarded statements, each of which PostgreSQL's own parser has read once."""
-
-    def __init__(self) -> None:
-        self._met: WeakKeyDictionary[guard_sql.Guarded, dict[str, Native]] = WeakKeyDictionary()
-        self._lock = Lock()
-
-    def of(self, sql: str, guarded: guard_sql.Guarded) -> Native:
-        """The native form of one of its texts. GUARD-WITNESS where the parser reads another statement."""
-        with self._lock:
-            known = self._met.get(guarded)
-        if known is not None and (found := known.get(sql)) is not None:
-            return found
+def witnessed(sql: str, guarded: guard_sql.Guarded) -> Native:
+    """The native form of one of its texts, which PostgreSQL's own parser reads once. GUARD-WITNESS where it
+    reads another statement.
+    """
+    made: Native | None = guarded.witnessed.get(sql)
+    if made is None:
         made = native(sql)
         witness_postgres.check(made.sql, guarded.expected, made.names)
-        with self._lock:
-            self._met.setdefault(guarded, {})[sql] = made
-        return made
+        guarded.witnessed[sql] = made
+    return made
 
 
 # --- Taking a connection --------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -122,6 +122,11 @@ class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
             written=written,
             fields=frozenset(self.written.fields if self.written is not None else ()),
         )
+
+    @cached_property
+    def witnessed(self) -> dict[str, Any]:
+        """What an adapter runs for each text that the database's own parser has read; it goes with the statement."""
+        return {}
 
     @property
     def text(self) -> str:

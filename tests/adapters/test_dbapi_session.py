@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.util
 import sqlite3
 import sys
@@ -18,7 +17,7 @@ import psycopg
 import pytest
 
 from guard.errors import Misuse, Refused
-from guard_dbapi import postgres, postgres_async, sqlite, talk
+from guard_dbapi import postgres_async, sqlite, talk
 from guard_dbapi.driver import Driver, Session, driver
 from guard_ledger.postgres import IDENTITY
 from guard_sql import witness_postgres
@@ -49,6 +48,7 @@ class Guarded:
 
     witness: Witness
     expected: object = field(default_factory=object)
+    witnessed: dict[str, Any] = field(default_factory=dict)
 
 
 class World:
@@ -509,11 +509,8 @@ def test_a_text_is_witnessed_once_and_runs_as_it_was_witnessed(pg: Both, monkeyp
     monkeypatch.setattr(witness_postgres, "check", _disagrees)
     with refused("GUARD-WITNESS"):
         session.run("SELECT 1", {}, guarded)
-    texts = postgres.TEXTS._met
-    before = len(texts)
-    del guarded
-    gc.collect()
-    assert len(texts) < before
+    assert list(guarded.witnessed.values()) == [talk.native(text) for text in guarded.witnessed]
+    assert len(seen) == 1
     session.close()
 
 
