@@ -89,8 +89,9 @@ def native(sql: str) -> Native:
 
 
 def witnessed(sql: str, guarded: guard_sql.Guarded) -> Native:
-    """The native form of one of its texts, which PostgreSQL's own parser reads once. GUARD-WITNESS where it
-    reads another statement.
+    """The native form of one of its texts, which PostgreSQL's own parser reads once.
+
+    GUARD-WITNESS where it reads another statement.
     """
     made: Native | None = guarded.witnessed.get(sql)
     if made is None:
