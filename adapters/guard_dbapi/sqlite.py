@@ -20,6 +20,7 @@ from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Facts
 from guard_dbapi.driver import Result, bounded
+from guard_ledger.sqlite import TRIGGERS, meddled
 from guard_sql.witness import FUNCTIONS
 from guard_sql.world import fold, quoted
 
@@ -91,7 +92,10 @@ def connect(url: str) -> sqlite3.Connection:
 
 
 def take(raw: sqlite3.Connection, guard: Guard, site: guard_sql.Site) -> SqliteSession:
-    """Takes a connection; it is closed, and Misuse raised, where it leads to another database than the ledger's."""
+    """Takes a connection; it is closed, and Misuse raised, where it leads to another database than the ledger's.
+
+    Refused GUARD-LEDGER where triggers, be they this connection's alone, stand on the ledger's tables.
+    """
     if not isinstance(raw, sqlite3.Connection):
         raise Misuse("wrap takes the connect function of sqlite3 for dialect 'sqlite'.")
     if raw.in_transaction and getattr(raw, "autocommit", -1) is not False:
@@ -103,6 +107,10 @@ def take(raw: sqlite3.Connection, guard: Guard, site: guard_sql.Site) -> SqliteS
             "This connection leads to another database than the consent ledger's, "
             f"{guard.settings.database.sqlite_file} (database.url in guard.yaml)."
         )
+    problem = meddled(raw.execute(TRIGGERS).fetchall())
+    if problem is not None:
+        raw.close()
+        raise Refused.own("GUARD-LEDGER", problem)
     return SqliteSession(raw, site, guard.settings.limits.buffered)
 
 

@@ -138,11 +138,13 @@ class Ledger:
         """What a connection must show to lead to the ledger's very database and no copy of it.
 
         On PostgreSQL the answer to `ledger_postgres.IDENTITY`; on SQLite the `instance` in `guard_meta`, which
-        a copy of the file has too: compare the files as well.
+        a copy of the file has too: compare the files as well. Refused GUARD-LEDGER where somebody has put on its
+        tables what could change what is kept there.
         """
         return self._store.run(self._identity)
 
     def _identity(self, connection: Connection) -> str:
+        self._store.sound(connection)
         if self._store.kind == "sqlite":
             return _instance(connection)
         from guard_ledger.postgres import identity  # noqa: PLC0415 -- an SQLite ledger does not load it

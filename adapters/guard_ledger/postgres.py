@@ -68,6 +68,25 @@ _KINDS: Final = (
     " WHERE n.nspname = 'guard' AND c.relkind NOT IN ('i', 'I', 'S', 't', 'c')"
 )
 
+_MEDDLED: Final = """\
+WITH own AS (
+  SELECT c.oid, 'the table guard.' || c.relname AS name, c.relowner AS owner, c.relrowsecurity AS secured
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = 'guard' AND c.relkind = 'r' AND starts_with(c.relname::text, 'guard_')),
+owned AS (
+  SELECT name, owner FROM own
+  UNION ALL SELECT 'the schema guard', nspowner FROM pg_namespace WHERE nspname = 'guard')
+SELECT 'trigger', name FROM own JOIN pg_trigger ON tgrelid = own.oid WHERE NOT tgisinternal
+UNION ALL SELECT 'rule', name FROM own JOIN pg_rewrite ON ev_class = own.oid
+UNION ALL SELECT 'row policy', name FROM own WHERE secured OR EXISTS (SELECT FROM pg_policy WHERE polrelid = own.oid)
+UNION ALL SELECT 'owner', name FROM owned JOIN pg_roles r ON r.oid = owner
+   WHERE NOT (r.rolsuper OR r.rolname = 'pg_database_owner' OR pg_has_role(r.oid, 'USAGE')
+     OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database()))
+ORDER BY 1, 2 LIMIT 1"""
+"""What could change, hide or lose what is kept: triggers, rules, policies, and an owner who could put them there.
+
+A superuser and the database's owner can do so in any case, and this role itself."""
+
 
 class Postgres:
     """The backend."""
@@ -123,6 +142,19 @@ class Postgres:
         """What is partitioned, not logged, or has triggers, rules or policies is no table of the ledger's."""
         rows = connection.exec_driver_sql(_KINDS).all()
         return {name: frozenset(columns if ordinary else ()) for name, ordinary, columns in rows}
+
+    def meddled(self, connection: Connection) -> str | None:
+        """See `Backend`."""
+        found = connection.exec_driver_sql(_MEDDLED).first()
+        if found is None:
+            return None
+        what, name = found
+        if what == "owner":
+            return (
+                f"Somebody else owns {name}, and could change what is kept there: ALTER … OWNER TO the role that"
+                " programs connect as, or to the database's owner."
+            )
+        return f"A {what} on {name} is not the ledger's: drop it, and see what it has changed there."
 
     def prepare(self, connection: Connection) -> None:
         """See `Backend`. A schema that is there needs no right to make one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
@@ -49,6 +49,10 @@ class Sqlite:
         found = {name: frozenset(str(one["name"]) for one in seen.get_columns(name)) for name in seen.get_table_names()}
         return {**found, **{name: frozenset() for name in seen.get_view_names()}}
 
+    def meddled(self, connection: Connection) -> str | None:
+        """See `Backend`. A file has no owner that the database knows."""
+        return meddled(connection.exec_driver_sql(TRIGGERS).all())
+
     def prepare(self, connection: Connection) -> None:
         """Nothing: the tables lie in the main database."""
 
@@ -65,6 +69,21 @@ class Sqlite:
 
 
 BACKEND: Final = Sqlite()
+
+
+TRIGGERS: Final = (
+    "SELECT tbl_name FROM main.sqlite_master WHERE type = 'trigger'"
+    " UNION ALL SELECT tbl_name FROM temp.sqlite_master WHERE type = 'trigger'"
+)
+"""The tables that have triggers, those of this one connection among them."""
+
+
+def meddled(triggers: Iterable[Sequence[Any]]) -> str | None:
+    """What `TRIGGERS` found that stands on the ledger's tables, and what to do."""
+    tables = sorted({str(name).lower() for (name,) in triggers if str(name).lower().startswith("guard_")})
+    if not tables:
+        return None
+    return f"A trigger on {', '.join(tables)} is not the ledger's: drop it, and see what it has changed there."
 
 
 def _prepare(connection: Any, _record: object) -> None:

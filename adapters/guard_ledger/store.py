@@ -62,6 +62,10 @@ class Backend(Protocol):
         """The columns of each table there, by name; none for what has a name and is no ordinary table."""
         ...
 
+    def meddled(self, connection: Connection) -> str | None:
+        """What on the ledger's tables is not the ledger's and could change what is kept there, and what to do."""
+        ...
+
     def prepare(self, connection: Connection) -> None:
         """Makes the place of the tables, if need be."""
         ...
@@ -184,12 +188,19 @@ class Store:
 
     def _complete(self, connection: Connection, tables: MetaData) -> bool:
         """Whether all tables are there; refuses one that has our name and not our columns, or is no table."""
+        self.sound(connection)
         there = self._backend.tables(connection)
         for table in tables.sorted_tables:
             columns = there.get(table.name)
             if columns is not None and columns != {column.name for column in table.columns}:
                 raise Refused.own("GUARD-LEDGER", f"The database has a {table.name} that is not the ledger's.")
         return {table.name for table in tables.sorted_tables} <= there.keys()
+
+    def sound(self, connection: Connection) -> None:
+        """Refuses a ledger on whose tables somebody put what could change what is kept there."""
+        problem = self._backend.meddled(connection)
+        if problem is not None:
+            raise Refused.own("GUARD-LEDGER", problem)
 
     def _create(self, connection: Connection, tables: MetaData, fill: Callable[[Connection], None] | None) -> None:
         self._backend.prepare(connection)
