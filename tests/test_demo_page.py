@@ -235,6 +235,18 @@ def test_an_unlawful_consent_is_void(visitor: Visitor, kind: str, purpose: str, 
     assert rule in rules(text)
 
 
+def test_a_void_consent_says_what_to_change(visitor: Visitor) -> None:
+    assert "Give it an end that is still to come" in visitor.press("consent-lifetime", person="1006")
+    assert "Give the service to who refuses too" in visitor.press("consent-forced", person="1006", purpose="marketing")
+
+
+def test_a_consent_without_which_there_is_no_service_says_why_it_is_valid(visitor: Visitor) -> None:
+    text = visitor.press("consent-forced", person="1011")
+    assert ended(text) in {"allowed", "reduced"}
+    assert "asks for nothing but what the service needs (OP-02)" in text
+    assert "asks for nothing but" not in visitor.press("consent", person="1011")
+
+
 def test_who_said_that_somebody_consented_cannot_use_it(visitor: Visitor) -> None:
     visitor.press("consent-asserted", person="1006")
     assert ended(visitor.press("read-one", person="1006")) == "refused"

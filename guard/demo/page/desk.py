@@ -260,14 +260,15 @@ class Desk:
         except Refused as refused:
             answer = self._refusal(asked, refused)
             return msgspec.structs.replace(answer, who=_called(by, asked), person=asked.person, told="void")
-        until = _day(verdict.valid_until or 0, self.guard.settings.zone)
+        until = WORDS["until"][asked.lang].format(_day(verdict.valid_until or 0, self.guard.settings.zone))
+        needed = WORDS["needed"][asked.lang] if record.consent.refusal_denies_service else ""
         return self._answer(
             asked,
             ended="allowed" if not verdict.reasons else "reduced",
             told="valid",
             by=by,
             person=asked.person,
-            message=WORDS["until"][asked.lang].format(until),
+            message=until + needed,
             rules=rules(
                 dict.fromkeys(reason.rule for reason in verdict.reasons), self.guard.active.messages, asked.lang
             ),

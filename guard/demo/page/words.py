@@ -55,6 +55,12 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "rows": Words("Rows released: {}", "放行行数：{}"),
         "written": Words("Rows written: {}", "写入行数：{}"),
         "until": Words("Valid until {}.", "有效期至 {}。"),
+        "needed": Words(
+            " Refusing it costs the service, and yet it is not forced: the form asks for nothing but what the service "
+            "needs (OP-02). To a purpose that the service does not need, such as marketing, it is void.",
+            "不同意即不提供服务，但不属于强制：同意书只征求服务所必需的信息（OP-02）。"
+            "用于营销等并非服务所必需的目的，则同意无效。",
+        ),
         "ended": Words(
             "{} grants ended; the next query no longer sees the person.", "已终止 {} 项授权；下一次查询即不再可见。"
         ),
