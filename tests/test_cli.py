@@ -229,6 +229,36 @@ def test_opa_bundles_are_what_a_server_loads(tmp_path: Path, capsys: Output) -> 
     assert all(bundle.read(path).wasm is None for path in (tmp_path / "out").iterdir())
 
 
+# --- policy ---------------------------------------------------------------------------------------
+
+
+def test_what_policies_know_is_listed_for_this_kind_of_institution(capsys: Output) -> None:
+    assert guard("policy", "show", "--example", "bank") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "aml_duty: for aml_officer or aml_service, on statute" in out
+    assert "financial_advice: for loan_officer, with the relation assigned_case, on consent, of the profile" in out
+    assert "identity_number: sensitive, mask id18" in out
+    assert "credit_reporting" not in out
+    assert guard("policy", "show", "--example", "agency", "--json") == 0
+    found = lines(capsys)
+    assert [one["purpose"] for one in found if "purpose" in one] == [
+        "credit_reporting",
+        "own_record_access",
+        "retention",
+    ]
+    assert {"category": "address", "sensitive": False, "mask": "city"} in found
+
+
+def test_what_policies_know_is_asked_of_a_guard_yaml(
+    capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert guard("policy", "show") == 2
+    assert "--example bank" in capsys.readouterr().err
+    assert guard("policy", "show", "--example", "church") == 2
+    assert guard("policy", "show", "--config", str(examples.HOLDERS["bank"])) == 0
+
+
 # --- consent, register ----------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 from typer.exceptions import TyperException
 
-from guard.cli import check, consent, decide, demo, opa, policy, register, review, show, sql
+from guard.cli import check, consent, decide, demo, known, opa, policy, register, review, show, sql
 from guard.errors import ConfigError, Held, Misuse, Refused
 
 DONE: Final = 0
@@ -36,6 +36,7 @@ app.command("sql")(sql.sql)
 app.add_typer(consent.app, name="consent")
 app.add_typer(register.app, name="register")
 app.add_typer(review.app, name="review")
+policy.app.command("show")(known.show_known)
 app.add_typer(policy.app, name="policy")
 app.add_typer(opa.app, name="opa")
 

@@ -13,7 +13,10 @@ from guard.errors import ConfigError, Problem
 from guard_engine import opa as real
 from guard_engine.build import build as build_layer
 
-app = typer.Typer(help="For authors of policies: needs a real opa (guard opa install).", no_args_is_help=True)
+app = typer.Typer(
+    help="What policies know; and for their authors, with a real opa (guard opa install), build, test and lint.",
+    no_args_is_help=True,
+)
 
 COVERAGE: Final = 95.0
 
