@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from guard import catalogue
+from guard.demo import bank
 from guard_asgi import routes
+from guard_asgi.shapes import Shape
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -57,11 +61,39 @@ def test_the_lines_that_guard_the_web_application_are_those_of_the_example() -> 
     assert set(lines) <= set(added)
 
 
-def test_the_routes_are_declared_as_the_adapter_reads_them(tmp_path: Path) -> None:
+def written(folder: Path) -> Path:
+    """routes.yaml, as it is shown."""
     (block,) = YAML
-    (tmp_path / "routes.yaml").write_text(block, "utf-8")
-    _, declared = routes.load(tmp_path / "routes.yaml")
+    (folder / "routes.yaml").write_text(block, "utf-8")
+    return folder / "routes.yaml"
+
+
+def test_the_routes_are_declared_as_the_adapter_reads_them(tmp_path: Path) -> None:
+    _, declared = routes.load(written(tmp_path))
     assert len(declared.routes) == 3
+
+
+def test_the_body_of_a_route_is_declared_as_the_catalogue_reads_it(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml catalogue\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "catalogue.yaml").write_text(f'version: "1"\nsources:\n{block}', "utf-8")
+    ((name, entry),) = catalogue.load(tmp_path / "catalogue.yaml").sources.items()
+    _, declared = routes.load(written(tmp_path))
+    assert name == f"bank:{next(one for one in declared.routes if one.startswith('POST'))}"
+    body = {"customer_id": 1, "full_name": "n", "guarantors": [{"mobile": "1", "religion": "x"}], "religion": "x"}
+    records = Shape(name, entry).read(json.dumps(body).encode())
+    assert (records.present, records.dropped) == (entry.fields.keys(), 2)
+
+
+def test_the_fixture_is_brought_by_the_line_for_conftest(tmp_path: Path) -> None:
+    (line,) = re.findall(r"`(pytest_plugins = .*?)`", README)
+    bank.build(tmp_path)
+    (tmp_path / "conftest.py").write_text(line, "utf-8")
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(unsafe_guard):\n    unsafe_guard('guard.yaml', decide=lambda _: None).describe()\n", "utf-8"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in CONSOLE if line.startswith("guard ")])
