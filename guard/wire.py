@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import msgspec
 
@@ -51,6 +51,9 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 
 MAX_DEPTH: Final = 16
 """The deepest nesting of conditions."""
+
+A = TypeVar("A", Activity, Consent)
+B = TypeVar("B", "_Decision", Verdict)
 
 canonical: Final = msgspec.json.Encoder(order="deterministic").encode
 """The one byte string for a value: fields in declared order, mapping keys sorted, no spaces."""
@@ -126,14 +129,21 @@ def _careful(data: bytes) -> Any:
 
 def activity(data: bytes) -> Activity:
     """Reads one Activity, or refuses it with GUARD-ACTIVITY and what is wrong."""
-    try:
-        made = msgspec.convert(strict_json(data), Activity)
-    except NotStrict as error:
-        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
-    except msgspec.ValidationError as error:
-        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+    made = _asked(data, Activity)
     check_activity(made)
     return made
+
+
+def consent(data: bytes) -> Consent:
+    """Reads one consent record, or refuses it with GUARD-ACTIVITY and what is wrong."""
+    return _asked(data, Consent)
+
+
+def _asked(data: bytes, kind: type[A]) -> A:
+    try:
+        return msgspec.convert(strict_json(data), kind)
+    except (NotStrict, msgspec.ValidationError) as error:
+        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
 
 
 def check_activity(made: Activity) -> None:
@@ -172,12 +182,37 @@ def ordered(items: Sequence[Item]) -> tuple[Item, ...]:
     return tuple(sorted(items, key=lambda item: (item.source, item.field is not None, item.field or "", item.role)))
 
 
-def consent(data: bytes) -> Consent:
-    """Reads one consent record, or refuses it with GUARD-ACTIVITY and what is wrong."""
+# --- Answers --------------------------------------------------------------------------------------
+
+
+_AT: Final = r" - at `\$\[\d+\]\."
+_PLACES: Final = {
+    "GUARD-DECISION-ALLOW": re.compile(_AT + "allow`"),
+    "GUARD-DECISION-CONDITION": re.compile(_AT + r"(rows\[\.{3}\]\[|reads\[\.{3}\]\[\.{3}\]\.(reveal|mask\.if))"),
+    "GUARD-OBLIGATION": re.compile(_AT + r"obligations\["),
+}
+"""What is wrong, by the place that msgspec names at the end of its sentence."""
+
+
+def _answers(value: object, kind: type[tuple[B, ...]], asked: Sequence[str]) -> list[B]:
+    """What one layer answered, in the order of the ids asked: each once, and no other."""
     try:
-        return msgspec.convert(strict_json(data), Consent)
-    except (NotStrict, msgspec.ValidationError) as error:
-        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
+        made = msgspec.convert(value, kind)
+    except RecursionError:
+        raise Refused.own("GUARD-DECISION-DEPTH") from None
+    except msgspec.ValidationError as error:
+        rule = next((rule for rule, place in _PLACES.items() if place.search(str(error))), "GUARD-DECISION-SHAPE")
+        raise Refused.own(rule, f"{error}.") from None
+    by_id = {one.id: one for one in made}
+    if len(by_id) != len(made):
+        raise Refused.own("GUARD-DECISION-REPEATED")
+    if by_id.keys() - set(asked):
+        raise Refused.own("GUARD-DECISION-EXTRA")
+    if set(asked) - by_id.keys():
+        raise Refused.own("GUARD-DECISION-MISSING")
+    if len(set(asked)) != len(asked):
+        raise Refused.own("GUARD-ACTIVITY", "Two questions carry one id.")
+    return [by_id[one] for one in asked]
 
 
 # --- Decisions ------------------------------------------------------------------------------------
@@ -227,47 +262,14 @@ class _Decision(msgspec.Struct, forbid_unknown_fields=True):
     obligations: tuple[Obligation, ...] = ()
 
 
-_PLACES: Final = {
-    "GUARD-DECISION-CONDITION": re.compile(r" - at `\$\.(rows\[\.{3}\]\[|reads\[\.{3}\]\[\.{3}\]\.(reveal|mask\.if))"),
-    "GUARD-OBLIGATION": re.compile(r" - at `\$\.obligations\["),
-}
-"""What is wrong, by the place that msgspec names at the end of its sentence."""
-
-
 def decisions(value: object, asked: Sequence[Activity]) -> tuple[Decision, ...]:
     """What one layer answered, in the order asked; anything that is off refuses the whole call.
 
     `value` is the JSON value of the layer's entry point `decision`: a list of Decisions, each echoing
     the id of its Activity. A denial comes out bare: nothing but its reasons.
     """
-    if not isinstance(value, list):
-        raise Refused.own("GUARD-DECISION-SHAPE")
-    answers: dict[str, _Decision] = {}
-    for element in value:
-        answer = _shape(element)
-        if answer.id in answers:
-            raise Refused.own("GUARD-DECISION-REPEATED")
-        answers[answer.id] = answer
-    known = {one.id for one in asked}
-    if len(known) != len(asked):
-        raise Refused.own("GUARD-ACTIVITY", "Two activities carry one id.")
-    if answers.keys() - known:
-        raise Refused.own("GUARD-DECISION-EXTRA")
-    if known - answers.keys():
-        raise Refused.own("GUARD-DECISION-MISSING")
-    return tuple(_decision(answers[one.id], one) for one in asked)
-
-
-def _shape(element: object) -> _Decision:
-    if isinstance(element, dict) and not isinstance(element.get("allow"), bool) and "allow" in element:
-        raise Refused.own("GUARD-DECISION-ALLOW")
-    try:
-        return msgspec.convert(element, _Decision)
-    except RecursionError:
-        raise Refused.own("GUARD-DECISION-DEPTH") from None
-    except msgspec.ValidationError as error:
-        rule = next((rule for rule, place in _PLACES.items() if place.search(str(error))), "GUARD-DECISION-SHAPE")
-        raise Refused.own(rule, f"{error}.") from None
+    answers = _answers(value, tuple[_Decision, ...], [one.id for one in asked])
+    return tuple(_decision(answer, one) for answer, one in zip(answers, asked, strict=True))
 
 
 def _decision(answer: _Decision, asked: Activity) -> Decision:
@@ -351,16 +353,7 @@ def _simple(one: _Condition, rule: str, item: Item) -> Condition:
     if not item.subjects and one.fact is None:
         raise Refused.own("GUARD-DECISION-NAME")
     if one.grant is not None:
-        grant = one.grant
-        return GrantCondition(
-            rule=rule,
-            category=grant.category,
-            separate=grant.separate,
-            written=grant.written,
-            assurance=grant.assurance,
-            basis=grant.basis,
-            ended=grant.ended,
-        )
+        return GrantCondition(rule=rule, **msgspec.structs.asdict(one.grant))
     if one.self_ is not None:
         return SelfCondition(rule=rule)
     if one.fact is None or one.operator is None or (one.value is None) == (one.ago is None):
@@ -383,20 +376,7 @@ def _declared(name: str, names: tuple[str, ...]) -> None:
 
 def verdicts(value: object, asked: Sequence[Consent]) -> tuple[Verdict, ...]:
     """What one layer made of the consents asked, in the order asked. A denial comes out bare."""
-    if not isinstance(value, list):
-        raise Refused.own("GUARD-DECISION-SHAPE")
-    try:
-        made = msgspec.convert(value, tuple[Verdict, ...])
-    except msgspec.ValidationError as error:
-        raise Refused.own("GUARD-DECISION-SHAPE", f"{error}.") from None
-    by_id = {one.id: one for one in made}
-    if len(by_id) != len(made):
-        raise Refused.own("GUARD-DECISION-REPEATED")
-    if by_id.keys() - {one.id for one in asked}:
-        raise Refused.own("GUARD-DECISION-EXTRA")
-    if {one.id for one in asked} - by_id.keys():
-        raise Refused.own("GUARD-DECISION-MISSING")
-    return tuple(_verdict(by_id[one.id]) for one in asked)
+    return tuple(map(_verdict, _answers(value, tuple[Verdict, ...], [one.id for one in asked])))
 
 
 def _verdict(one: Verdict) -> Verdict:

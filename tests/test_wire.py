@@ -176,6 +176,12 @@ def test_decisions_come_in_the_order_asked() -> None:
     assert [(one.id, one.allow) for one in answers] == [("a", False), ("b", True)]
 
 
+def test_two_questions_of_one_id_have_no_answer() -> None:
+    with pytest.raises(Refused) as caught:
+        wire.decisions([DECISION], [activity(), activity()])
+    assert caught.value.rules == ("GUARD-ACTIVITY",)
+
+
 def test_a_denial_carries_nothing_but_reasons() -> None:
     (decision,) = wire.decisions([{**DECISION, "allow": False}], [activity()])
     assert not decision.rows
@@ -241,6 +247,7 @@ def test_a_broken_answer_refuses_the_whole_call(value: object, rule: str) -> Non
         ({"any": [], "rule": "X"}, "GUARD-DECISION-CONDITION"),
         ({"all": []}, "GUARD-DECISION-CONDITION"),
         ({"any": [{"grant": {}}]}, "GUARD-DECISION-CONDITION"),
+        ({"any": [GRANT], "rule": "X"}, "GUARD-DECISION-CONDITION"),
         ({**GRANT, "operator": "eq"}, "GUARD-DECISION-CONDITION"),
         ({"fact": "frozen", "operator": "eq", "rule": "X"}, "GUARD-DECISION-CONDITION"),
         ({"fact": "frozen", "operator": "like", "value": 1, "rule": "X"}, "GUARD-DECISION-CONDITION"),
@@ -257,9 +264,10 @@ def test_an_unknown_or_undeclared_condition_is_refused(condition: object, rule: 
     assert refusal(with_rows(condition)) == rule
 
 
-def test_conditions_nest_to_a_bound() -> None:
+@pytest.mark.parametrize("depth", [wire.MAX_DEPTH + 1, 50_000])
+def test_conditions_nest_to_a_bound(depth: int) -> None:
     nested: object = GRANT
-    for _ in range(wire.MAX_DEPTH + 1):
+    for _ in range(depth):
         nested = {"any": [nested]}
     assert refusal(with_rows(nested)) == "GUARD-DECISION-DEPTH"
 
