@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from guard import documents, strict, wire
-from guard.documents import Document
+from guard.documents import Document, Place
 from guard.model import Item, Role
 from guard.names import meant
 from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
@@ -86,25 +86,23 @@ class Source(Strict):
     facts: FrozenMap[Name, Name] = Field(default_factory=dict, validate_default=True)
     fields: FrozenMap[Name, FieldEntry] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Source:
-        _raise([*self._key_findings(), *self._subject_findings(), *self._fact_findings(), *_one_case(self.fields)])
-        return self
-
-    def _key_findings(self) -> Iterator[Finding]:
-        for column in self.key:
+    def findings(self) -> Iterator[Finding]:
+        """Key, subjects and facts name columns of this source, and persons have keys of one spelling."""
+        named: list[tuple[Place, str, str]] = [(("key",), "key", column) for column in self.key]
+        named += [(("subjects", name), f"subject {name}", one.column) for name, one in self.subjects.items()]
+        named += [(("facts", name), f"fact {name}", column) for name, column in self.facts.items()]
+        for place, what, column in named:
             if column not in self.fields:
-                remedy = meant(column, self.fields, _ONE_OF_FIELDS)
-                yield Finding(("key",), f"key names {column}, which is not among the fields", remedy)
+                remedy = meant(column, self.fields, "add the column to fields, or name one of them")
+                yield Finding(place, f"{what} names {column}, which is not among the fields", remedy)
+        yield from self._subject_findings()
+        yield from _one_case(self.fields)
 
     def _subject_findings(self) -> Iterator[Finding]:
         for position, (name, subject) in enumerate(self.subjects.items()):
             place = ("subjects", name)
             field = self.fields.get(subject.column)
-            if field is None:
-                remedy = meant(subject.column, self.fields, _ONE_OF_FIELDS)
-                yield Finding(place, f"subject {name} names {subject.column}, which is not among the fields", remedy)
-            elif field.type not in SUBJECT_TYPES:
+            if field is not None and field.type not in SUBJECT_TYPES:
                 remedy = "name a column of the type text or integer"
                 yield Finding(place, f"subject {name} names {subject.column} of the type {field.type}", remedy)
             if subject.optional and position == 0:
@@ -113,12 +111,6 @@ class Source(Strict):
         for column, count in Counter(subject.column for subject in self.subjects.values()).items():
             if count > 1:
                 yield Finding(("subjects",), f"two subjects name the column {column}", "keep one of them")
-
-    def _fact_findings(self) -> Iterator[Finding]:
-        for name, column in self.facts.items():
-            if column not in self.fields:
-                remedy = meant(column, self.fields, _ONE_OF_FIELDS)
-                yield Finding(("facts", name), f"fact {name} names {column}, which is not among the fields", remedy)
 
     def item(self, name: str, role: Role = "read") -> Item:
         """The source's own item in an Activity."""
@@ -140,9 +132,6 @@ class Source(Strict):
         return wire.ordered([self.item(name, role), *(self.field_item(name, one, role) for one in fields)])
 
 
-_ONE_OF_FIELDS: Final = "add the column to fields, or name one of them"
-
-
 class Public(Strict):
     """A source declared to hold no personal data: who says so, why, and which columns it has."""
 
@@ -150,10 +139,9 @@ class Public(Strict):
     owner: Statement
     fields: FrozenMap[Name, FieldType] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Public:
-        _raise(_one_case(self.fields))
-        return self
+    def findings(self) -> Iterator[Finding]:
+        """No two columns have names that a database takes for one."""
+        return _one_case(self.fields)
 
 
 class Catalogue(Strict):
@@ -163,17 +151,15 @@ class Catalogue(Strict):
     sources: FrozenMap[SourceName, Source] = Field(min_length=1)
     public: FrozenMap[SourceName, Public] = Field(default_factory=dict, validate_default=True)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Catalogue:
+    def findings(self) -> Iterator[Finding]:
+        """A source is personal or public, and relations rest on columns of this catalogue."""
         both = self.sources.keys() & self.public.keys()
-        remedy = "keep one of the two"
-        findings = [Finding(("public", name), f"{name} is declared both personal and public", remedy) for name in both]
-        findings += _one_case([*self.sources, *(self.public.keys() - both)], ("sources",))
+        for name in both:
+            yield Finding(("public", name), f"{name} is declared both personal and public", "keep one of the two")
+        yield from _one_case([*self.sources, *(self.public.keys() - both)], ("sources",))
         for name, source in self.sources.items():
             for label, relation in source.relations.items():
-                findings += self._relation_findings(("sources", name, "relations", label), relation)
-        _raise(findings)
-        return self
+                yield from self._relation_findings(("sources", name, "relations", label), relation)
 
     def _relation_findings(self, place: tuple[str, ...], relation: Relation) -> Iterator[Finding]:
         target = self.entry(relation.source)
@@ -209,21 +195,13 @@ class Catalogue(Strict):
         return frozenset(field.category for source in self.sources.values() for field in source.fields.values())
 
 
-def _one_case(names: Iterable[str], place: tuple[str, ...] = ("fields",)) -> list[Finding]:
+def _one_case(names: Iterable[str], place: tuple[str, ...] = ("fields",)) -> Iterator[Finding]:
     """Databases fold the case of names, each in its own way: two names must differ in more than case."""
     seen: dict[str, str] = {}
-    found: list[Finding] = []
     for name in names:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            found.append(Finding((*place, name), f"{name} and {other} differ only in case", "rename one of them"))
-    return found
-
-
-def _raise(findings: Iterable[Finding]) -> None:
-    found = list(findings)
-    if found:
-        raise Inconsistent(found)
+            yield Finding((*place, name), f"{name} and {other} differ only in case", "rename one of them")
 
 
 def load(source: Path | Mapping[str, Any]) -> Catalogue:

@@ -6,16 +6,16 @@ engine and no key; `guard.check` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationInfo
 
 from guard import documents, strict
-from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
+from guard.strict import Finding, FrozenMap, Name, Strict
 
 FILE: Final = "guard.yaml"
 
@@ -86,12 +86,8 @@ class Layers(Strict):
 
     def present(self) -> dict[Layer, Path | Literal["builtin"]]:
         """The layers that are there, floor first."""
-        every: tuple[tuple[Layer, Path | Literal["builtin"] | None], ...] = (
-            ("floor", self.floor),
-            ("supervisor", self.supervisor),
-            ("institution", self.institution),
-        )
-        return {layer: bundle for layer, bundle in every if bundle is not None}
+        every: dict[Layer, Any] = {layer: getattr(self, layer) for layer in get_args(Layer)}
+        return {layer: bundle for layer, bundle in every.items() if bundle is not None}
 
 
 class Embedded(Strict):
@@ -122,13 +118,10 @@ class Database(Strict):
     url: Annotated[str, AfterValidator(_url)]
     schemas: FrozenMap[Name, Name] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Database:
+    def findings(self) -> Iterator[Finding]:
+        """Each schema is one of the catalogue's, and no other's."""
         if len(set(self.schemas.values())) < len(self.schemas):
-            raise Inconsistent(
-                [Finding(("schemas",), "two schemas of the database are one of the catalogue", "give each its own")]
-            )
-        return self
+            yield Finding(("schemas",), "two schemas of the database are one of the catalogue", "give each its own")
 
     @property
     def dialect(self) -> str:
@@ -192,21 +185,16 @@ class Limits(Strict):
     held: Annotated[int, Field(ge=1, le=31_536_000)] = 2_592_000
     """How long what is held waits for another person (seconds); 30 days."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Limits:
+    def findings(self) -> Iterator[Finding]:
+        """No bound is above the one that it lies within."""
         pairs = (
             ("cache_per_actor", self.cache_per_actor, "cache", self.cache),
             ("batch", self.batch, "itemise", self.itemise),
             ("batch", self.batch, "buffered", self.buffered),
         )
-        findings = [
-            Finding((low,), f"{low} ({less}) is more than {high} ({more})", f"lower {low}, or raise {high}")
-            for low, less, high, more in pairs
-            if less > more
-        ]
-        if findings:
-            raise Inconsistent(findings)
-        return self
+        for low, less, high, more in pairs:
+            if less > more:
+                yield Finding((low,), f"{low} ({less}) is more than {high} ({more})", f"lower {low}, or raise {high}")
 
 
 class Settings(Strict):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
 from guard.documents import Document, Place, characters
 from guard.errors import ConfigError, Problem
@@ -32,12 +32,6 @@ FrozenMap: TypeAlias = Annotated[
 """A mapping that does not change: pydantic's `frozen` alone protects only the attribute."""
 
 
-class Strict(BaseModel):
-    """A document or a part of one: nothing is converted, unknown keys are errors, nothing changes."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 class Finding(NamedTuple):
     """Something wrong at a place relative to the model that found it."""
 
@@ -52,6 +46,23 @@ class Inconsistent(ValueError):
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__("; ".join(finding.message for finding in self.findings))
+
+
+class Strict(BaseModel):
+    """A document or a part of one: nothing is converted, unknown keys are errors, nothing changes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    def findings(self) -> Iterable[Finding]:
+        """What is wrong with the parts together, where each by itself fits."""
+        return ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        found = list(self.findings())
+        if found:
+            raise Inconsistent(found)
+        return self
 
 
 def model(document: Document, kind: type[M], context: Mapping[str, Any] | None = None) -> M:

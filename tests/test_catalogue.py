@@ -155,6 +155,8 @@ def test_a_catalogue_from_data_is_held_to_the_same(loaded):
         ("    owner: data office\n", "", 31, "owner is missing"),
         ("fields: {branch_id: text, name: text}", "fields: {}", 34, "at least 1"),
         ("fields: {branch_id: text, name: text}", "fields: {branch_id: txt}", 34, "branch_id is 'txt'"),
+        ("fields: {branch_id: text, name: text}", "fields: {name: text, Name: text}", 34, "differ only in case"),
+        ("    facts:\n", "    key: [loan_id]\n    facts:\n", 13, "key names loan_id"),
         ('version: "1"\n', "", 1, "version is missing"),
         ('version: "1"', "version: 1", 1, "version"),
     ],

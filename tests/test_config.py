@@ -71,7 +71,7 @@ def test_every_limit_has_a_bound_below_and_above_and_a_stated_unit():
     text = Path(documents.__file__).with_name("config.py").read_text(encoding="utf-8")
     body = text.split("class Limits")[1].split("\nclass ")[0]
     units = ("(count)", "(bytes)", "(seconds)", "(characters)")
-    described = [line for line in body.splitlines()[2:] if line.lstrip().startswith('"""')]
+    described = [line for line in body.splitlines()[2:] if line.startswith('    """')]  # those of the fields
     assert len(described) == len(Limits.model_fields)
     assert all(any(unit in line for unit in units) for line in described)
 
@@ -96,6 +96,7 @@ def test_a_server_and_its_defaults(tmp_path):
 def test_layers_come_floor_first(tmp_path):
     text = GUARD.replace("{floor: builtin}", "{institution: i.tar.gz, supervisor: s.tar.gz, floor: builtin}")
     assert list(Settings.load(write(tmp_path, text)).layers.present()) == ["floor", "supervisor", "institution"]
+    assert Settings.load(write(tmp_path, GUARD)).layers.present() == {"floor": "builtin"}
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from guard import documents, strict
 from guard.catalogue import SourceName, Statement
 from guard.documents import Document
 from guard.errors import Problem
 from guard.model import RECIPIENTS, WITHIN, Operation, Recipient, RecipientKind
-from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
+from guard.strict import Finding, FrozenMap, Name, Strict
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"})
 ANY: Final = "*"
@@ -70,13 +70,10 @@ class SubjectPlace(Strict):
     query: Name | None = None
     body: Pointer | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> SubjectPlace:
+    def findings(self) -> Iterator[Finding]:
+        """It is one of the three."""
         if len([place for place in (self.path, self.query, self.body) if place is not None]) != 1:
-            raise Inconsistent(
-                [Finding((), "a subject is at one place", "write one of {path: …}, {query: …}, {body: /…}")]
-            )
-        return self
+            yield Finding((), "a subject is at one place", "write one of {path: …}, {query: …}, {body: /…}")
 
 
 class Audience(Strict):
@@ -85,12 +82,11 @@ class Audience(Strict):
     kind: RecipientKind
     id: Name | None = None
 
-    @model_validator(mode="after")
-    def _named(self) -> Audience:
+    def findings(self) -> Iterator[Finding]:
+        """Only handlers and processors have an id."""
         if (self.kind not in {*WITHIN, "public"}) != (self.id is not None):
             remedy = "a handler or processor has an id, as in {kind: handler, id: insurer-1}; the others have none"
-            raise Inconsistent([Finding(("kind",), f"the audience {self.kind} is not named right", remedy)])
-        return self
+            yield Finding(("kind",), f"the audience {self.kind} is not named right", remedy)
 
     def recipient(self) -> Recipient:
         """The same as an Activity has it."""
@@ -157,18 +153,15 @@ class Entry(Strict):
     declared: DeclaredEntry | None = None
     public: PublicEntry | None = None
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Entry:
+    def findings(self) -> Iterator[Finding]:
+        """A public route has nothing else; another's parts fit each other."""
         if self.public is not None and self.model_fields_set != {"public"}:
-            remedy = "keep public alone, or remove it"
-            raise Inconsistent([Finding(("public",), "a public route has nothing else", remedy)])
-        found = list(self._audience_findings())
+            yield Finding(("public",), "a public route has nothing else", "keep public alone, or remove it")
+            return
+        yield from self._audience_findings()
         if self.subject is not None and self.subject.body is not None and self.request is None:
             remedy = "add request, which says how the body is read"
-            found.append(Finding(("subject",), "the subject is in the body, and no request is declared", remedy))
-        if found:
-            raise Inconsistent(found)
-        return self
+            yield Finding(("subject",), "the subject is in the body, and no request is declared", remedy)
 
     def _audience_findings(self) -> Iterator[Finding]:
         response = self.response or ResponseEntry()
