@@ -30,11 +30,11 @@ class Activities:
 
     def of(self, acting: Acting, items: tuple[Item, ...], method: str, now: float) -> Activity:
         """What an act would do with these items of a plan, at this time."""
-        time = clock.stamp(now, self._zone)
+        minute = int(now // 60)
         actor, recipient, declared = acting.actor, acting.recipient, acting.declared
         said = (acting.operation, acting.purpose, method, actor.kind, actor.unit, *actor.roles)
         # What is kept keeps `recipient`, `declared` and `items` alive, so that no other has their identity.
-        key = (said, acting.subject is None, id(recipient), id(declared), id(items), time.seconds)
+        key = (said, acting.subject is None, id(recipient), id(declared), id(items), minute)
         plain = _TEXT.issuperset(map(type, said))
         made = self._made.get(key) if plain else None
         if made is not None:
@@ -49,7 +49,7 @@ class Activities:
             subjects="many" if acting.subject is None else "declared",
             items=items,
             declared=declared,
-            time=time,
+            time=clock.stamp(now, self._zone),
         )
         if plain and type(items) is tuple and _settled(recipient, declared):
             if len(self._made) >= MOST:

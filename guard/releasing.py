@@ -35,7 +35,7 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     decision = yield from decided(attempt)
     terms = plan.terms(decision)
     standing = Standing(attempt, plan, records, terms)
-    if terms.conditional:
+    if terms.between or terms.facts:
         yield from standing.asked()
     kept = standing.kept()
     persons = standing.met(kept)

@@ -19,7 +19,7 @@ from guard.attempt import Attempt
 from guard.comparison import fulfils
 from guard.effects import Effect, HoldsEach
 from guard.errors import Refused
-from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition
+from guard.model import AllCondition, AnyCondition, Condition, FactCondition, GrantCondition, SelfCondition
 from guard.records import NO_MEMBER, Plan, Records
 from guard.terms import Terms
 
@@ -102,8 +102,6 @@ class Standing:
     def asked(self) -> Generator[Effect, Any, None]:
         """Finds out which records fulfil the conditions of the terms."""
         terms = self._terms
-        for own in terms.own:
-            self._known[own] = _held({self._attempt.facts.actor}, self._first)
         for fact in terms.facts:
             self._known[fact] = self._fact(fact)
         if not terms.between:
@@ -120,13 +118,18 @@ class Standing:
         """For which records a condition of the terms holds."""
         known = self._known.get(condition)
         if known is None:
-            if not isinstance(condition, _JOINED):
-                raise KeyError(condition)
-            join, of_nothing = (all, True) if isinstance(condition, AllCondition) else (any, False)
-            parts = [self.of(part) for part in condition.conditions]
-            known = list(map(join, zip(*parts, strict=True))) if parts else [of_nothing] * len(self._every)
-            self._known[condition] = known
+            known = self._known[condition] = self._worked_out(condition)
         return known
+
+    def _worked_out(self, condition: Condition) -> Truths:
+        """The same, of what needs no question."""
+        if isinstance(condition, SelfCondition):
+            return _held({self._attempt.facts.actor}, self._first)
+        if not isinstance(condition, _JOINED):
+            raise KeyError(condition)
+        join, of_nothing = (all, True) if isinstance(condition, AllCondition) else (any, False)
+        parts = [self.of(part) for part in condition.conditions]
+        return list(map(join, zip(*parts, strict=True))) if parts else [of_nothing] * len(self._every)
 
     def _fact(self, leaf: FactCondition) -> Truths:
         field = self._plan.entry.facts.get(leaf.name)

@@ -50,12 +50,8 @@ class Terms(msgspec.Struct, frozen=True):
     rows: Condition
     between: tuple[Condition, ...]
     """The leaves of all conditions that are between person and ledger."""
-    own: tuple[SelfCondition, ...]
-    """The leaf that compares person and actor, if there is one."""
     facts: tuple[FactCondition, ...]
-    """Those that compare what a record itself has."""
-    conditional: bool
-    """Whether there is any leaf."""
+    """Those that compare what a record itself has. What compares person and actor needs no question."""
     shows: tuple[Shows, ...]
     alike: Mapping[str, Shown] | None
     """What becomes of each field where that is the same in every record; None where it is not."""
@@ -78,9 +74,7 @@ def terms(decision: Decision, source: str, fields: Iterable[str]) -> Terms:
     return Terms(
         rows=asked[0],
         between=tuple(leaf for leaf in leaves if not isinstance(leaf, FactCondition | SelfCondition)),
-        own=tuple(leaf for leaf in leaves if isinstance(leaf, SelfCondition)),
         facts=tuple(leaf for leaf in leaves if isinstance(leaf, FactCondition)),
-        conditional=bool(leaves),
         shows=shows,
         alike=_alike(shows),
         masks=MappingProxyType({one.field: one.mask for one in shows if one.mask and one.everywhere == "mask"}),
