@@ -17,7 +17,7 @@ with what it makes JSON of:
 BaseHTTPMiddleware. `guarded` has a remembered decision of the shipped floor for a person who asks for the own data;
 its register takes entries and keeps none, so it is net of the register; `+register` keeps them on disk. `+ledger` is a
 loan officer, for whom cases and consents are asked of the database; net of the register, too. `fastapi-opa` asks a
-real OPA server, whose policy allows everything.
+real OPA server, whose policy allows everything. An overhead is what a way takes more than `pass-through` does.
 """
 
 from __future__ import annotations
