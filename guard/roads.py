@@ -74,9 +74,9 @@ class Roads:
         `text` is the statement as the program wrote it: it is kept sealed, with the parameters. `apply` makes of the
         plan what a decision permits, `transaction` is the connection's.
         """
-        attempt = self._attempt(acting, plan, text, parameters, method)
+        attempt, services = self._attempt(acting, plan, text, parameters, method)
         road = reading(attempt, apply, self._into(acting), self._limits, transaction)
-        return Begun(road, self._services(), acting)
+        return Begun(road, services, acting)
 
     def write(
         self,
@@ -90,8 +90,8 @@ class Roads:
         method: str = "sql",
     ) -> Begun[int]:
         """A statement that writes, to be decided, looked at, registered and performed."""
-        attempt = self._attempt(acting, plan, text, parameters, method)
-        return Begun(writing(attempt, apply, self._into(acting), self._limits, transaction), self._services(), acting)
+        attempt, services = self._attempt(acting, plan, text, parameters, method)
+        return Begun(writing(attempt, apply, self._into(acting), self._limits, transaction), services, acting)
 
     def settled(self, outcomes: Sequence[Draft]) -> None:
         """Registers what became of a transaction's writes, as `Transaction.ended` or `undone` tells it.
@@ -117,8 +117,8 @@ class Roads:
         `text` is the request that they answer, with its values: it is kept sealed. `parameters` is what an approval
         is bound to beside it and the persons and fields that leave, such as a digest of the request's body.
         """
-        plan, attempt = self._of_records("release", acting, source, records, text, parameters, method)
-        return Begun(releasing(attempt, plan, records, self._into(acting)), self._services())
+        plan, attempt, services = self._of_records("release", acting, source, records, text, parameters, method)
+        return Begun(releasing(attempt, plan, records, self._into(acting)), services)
 
     def collect(
         self, acting: Acting, source: str, records: Records, *, text: str, parameters: object, method: str = "http"
@@ -128,8 +128,8 @@ class Roads:
         The notice that was shown is in `acting.declared`. All records are taken in or none. What is handed on is
         `records` of what comes back; what became of it is told to `collected`.
         """
-        plan, attempt = self._of_records("collect", acting, source, records, text, parameters, method)
-        return Begun(collecting(attempt, plan, records, self._into(acting)), self._services())
+        plan, attempt, services = self._of_records("collect", acting, source, records, text, parameters, method)
+        return Begun(collecting(attempt, plan, records, self._into(acting)), services)
 
     def collected(self, collected: Collected, *, done: bool) -> None:
         """Registers what became of records that were taken in: kept, or surely not kept. Only the first call counts.
@@ -167,8 +167,7 @@ class Roads:
             raise Misuse("The activity has items that the catalogue does not have: make it with guard.activity(…).")
 
         def begin(bound: object) -> tuple[Attempt, Services]:
-            attempt = self._still(acting, plan, text or plan.statement, bound, activity.method)
-            return attempt, self._services()
+            return self._still(acting, plan, text or plan.statement, bound, activity.method)
 
         return Permit(plan, begin, self._into(acting), parameters)
 
@@ -198,20 +197,22 @@ class Roads:
 
     def _of_records(
         self, kind: Kind, acting: Acting, source: str, records: Records, text: str, parameters: object, method: str
-    ) -> tuple[RecordsPlan, Attempt]:
+    ) -> tuple[RecordsPlan, Attempt, Services]:
         fields = records.present
         plan = self._plans.known(source, fields, kind) or self._plans.of(source, self.source(source), fields, kind)
-        return plan, self._still(acting, plan, text, parameters, method)
+        return plan, *self._still(acting, plan, text, parameters, method)
 
-    def _still(self, acting: Acting, plan: RecordsPlan, text: str, parameters: object, method: str) -> Attempt:
+    def _still(
+        self, acting: Acting, plan: RecordsPlan, text: str, parameters: object, method: str
+    ) -> tuple[Attempt, Services]:
         """As `_attempt`, for records, which a program may hold longer than the context that they were asked for in."""
         if not acting.open_to(self._owner):
             closed = Refused.own("GUARD-CONTEXT", "It closed before this operation; work that goes on opens its own.")
             raise self.refuse(acting, closed, text)
         return self._attempt(acting, plan, text, parameters, method)
 
-    def _attempt(self, acting: Acting, plan: Plan, text: str, parameters: Any, method: str) -> Attempt:
-        """One operation under the present release."""
+    def _attempt(self, acting: Acting, plan: Plan, text: str, parameters: Any, method: str) -> tuple[Attempt, Services]:
+        """One operation, and what performs its effects, both under the release that is the present one here."""
         release = self.active
         now = self._time_to_begin(acting, plan.kind, text)
         actor, purpose = acting.actor, release.purposes.get(acting.purpose)
@@ -226,7 +227,7 @@ class Roads:
             date=activity.time.date,
             judged=release.decider.judged,
         )
-        return Attempt(
+        attempt = Attempt(
             actor=actor,
             activity=activity,
             facts=facts,
@@ -240,6 +241,7 @@ class Roads:
             basis=acting.declared.basis or (None if purpose is None else purpose.basis),
             roles=None if purpose is None else purpose.roles,
         )
+        return attempt, self._services(release)
 
     def _time_to_begin(self, acting: Acting, kind: str, text: str) -> float:
         """The time of an operation that may begin; else its refusal is registered and raised."""
@@ -251,9 +253,9 @@ class Roads:
             refusal = refused
         raise self.refuse(acting, refusal, text)
 
-    def _services(self) -> Services:
-        """What performs the effects of operations under the present release: made once for it."""
-        release, known = self.active, self._serving
+    def _services(self, release: Release) -> Services:
+        """What performs the effects of operations under a release: made once for it."""
+        known = self._serving
         if known is None or known[0] is not release:
             known = self._serving = release, _services(self._parts, release)
         return known[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 from records_bank import (
     CASE,
@@ -151,7 +152,6 @@ def test_two_masks_of_two_layers_drop_a_field(banks: Open, monkeypatch: pytest.M
     decide = bank.guard.active.decider.decide
 
     def conflicting(asked: Any, **more: Any) -> Any:
-        import msgspec
 
         from guard.model import ALWAYS, CONFLICT, NEVER, Treatment
 
@@ -162,6 +162,27 @@ def test_two_masks_of_two_layers_drop_a_field(banks: Open, monkeypatch: pytest.M
     monkeypatch.setattr(bank.guard.active.decider, "decide", conflicting)
     with bank.acting() as act:
         assert "full_name" not in bank.release(act, application(1))[0]
+
+
+def test_an_operation_is_decided_by_the_release_that_it_began_with(
+    banks: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may become the active one at any moment, in another thread."""
+    bank = banks(policy())
+    roads, first = bank.guard.roads, bank.guard.active
+    other = msgspec.structs.replace(first, decider=None, digests={"floor": "sha256:other"})
+    now = roads._now
+
+    def meanwhile() -> float:
+        monkeypatch.setattr(roads, "active", other)
+        return now()
+
+    monkeypatch.setattr(roads, "_now", meanwhile)
+    with bank.acting() as act:
+        made = bank.release(act, application(1))
+    monkeypatch.undo()
+    assert made[0]["full_name"] == application(1)["full_name"]
+    assert bank.last.digests == first.digests
 
 
 def test_no_records_and_nobody_named_is_an_empty_read(banks: Open) -> None:
