@@ -152,7 +152,6 @@ def test_two_masks_of_two_layers_drop_a_field(banks: Open, monkeypatch: pytest.M
     decide = bank.guard.active.decider.decide
 
     def conflicting(asked: Any, **more: Any) -> Any:
-
         from guard.model import ALWAYS, CONFLICT, NEVER, Treatment
 
         (made,) = decide(asked, **more)
