@@ -80,6 +80,7 @@ grant: Final = Table(
         "guard_grant_asked",
         *("subject", "purpose", "recipient", "judged"),
         *("withdrawn_at", "valid_until", "valid_from", "recorder", "scope", "separate", "written", "assurance"),
+        "basis",
     ),
     sqlite_autoincrement=True,
 )

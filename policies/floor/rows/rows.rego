@@ -32,7 +32,9 @@ common_conditions(activity, entry, basis) := [condition |
 
 # METADATA
 # title: No use without authorization
-# description: each person has a live grant, except where statute is the basis
+# description: >-
+#   each person has a live grant of the basis that the activity goes by, except where that takes none: a contract is no
+#   consent, and a consent no contract
 # custom:
 #   rule: OP-01
 #   clause: State Council General Office Opinions 2020 No. 49, privacy; Personal Information Protection Law art. 13
@@ -45,8 +47,6 @@ basis_conditions(activity, basis) := [] if {
 	activity.operation == "delete"
 } else := [] if {
 	data.guard.floor.bases[basis].grant == false
-} else := [{"grant": {}, "rule": "OP-01"}] if {
-	activity.declared.basis == null
 } else := [{"grant": {"basis": [basis]}, "rule": "OP-01"}]
 
 # METADATA

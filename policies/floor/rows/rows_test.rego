@@ -7,7 +7,7 @@ import data.guard.floor.samples_test as s
 test_op_01_allow_loan_officer_reads_applicant_income_with_live_consent_purpose_loan_underwriting if {
 	answer := s.decide(s.officer({"items": s.reading(["income"])}), "bank")
 	answer.allow
-	{"grant": {}, "rule": "OP-01"} in s.rows(answer)
+	{"grant": {"basis": ["consent"]}, "rule": "OP-01"} in s.rows(answer)
 	answer.reads.t.income.reveal.grant.category == "income"
 }
 
@@ -21,12 +21,49 @@ test_op_01_deny_analyst_queries_customer_income_with_purpose_null_or_with_no_con
 	not without_statute.allow
 }
 
+test_op_01_asks_for_grants_of_the_basis_that_the_activity_goes_by if {
+	every purpose, bases in {
+		"loan_underwriting": ["consent", "contract"],
+		"post_loan_management": ["contract", "consent"],
+	} {
+		every basis in bases {
+			answer := s.decide(
+				s.activity({
+					"purpose": purpose,
+					"actor": {"kind": "service", "roles": data.guard.floor.purposes[purpose].roles},
+					"declared": {"basis": basis, "evidence": "contract-1"},
+				}),
+				"bank",
+			)
+			answer.allow
+			{condition | some condition in s.rows(answer); condition.rule == "OP-01"} == {{
+				"grant": {"basis": [basis]},
+				"rule": "OP-01",
+			}}
+		}
+	}
+}
+
+test_op_01_by_default_asks_for_grants_of_the_first_basis_of_the_purpose if {
+	every purpose, basis in {"loan_underwriting": "consent", "post_loan_management": "contract"} {
+		answer := s.decide(
+			s.activity({
+				"purpose": purpose,
+				"actor": {"kind": "service", "roles": data.guard.floor.purposes[purpose].roles},
+			}),
+			"bank",
+		)
+		answer.allow
+		{"grant": {"basis": [basis]}, "rule": "OP-01"} in s.rows(answer)
+	}
+}
+
 test_op_01_binds_every_kind_and_every_operation if {
 	every kind in s.bound("OP-01") {
 		every operation in ["use", "process", "store"] {
 			answer := s.decide(s.activity({"operation": operation}), kind)
 			answer.allow
-			{"grant": {}, "rule": "OP-01"} in s.rows(answer)
+			{"grant": {"basis": ["consent"]}, "rule": "OP-01"} in s.rows(answer)
 		}
 	}
 }
@@ -57,7 +94,7 @@ test_the_own_record_needs_no_grant_and_shows_the_own_rows_only if {
 		)
 		answer.allow
 		{"self": true, "rule": "OP-01"} in s.rows(answer)
-		not {"grant": {}, "rule": "OP-01"} in s.rows(answer)
+		not "OP-01" in {condition.rule | some condition in s.rows(answer); condition.grant}
 		{treatment.reveal | some treatment in answer.reads.t} == {"always"}
 		answer.obligations == []
 	}
@@ -66,7 +103,7 @@ test_the_own_record_needs_no_grant_and_shows_the_own_rows_only if {
 test_a_person_as_recipient_meets_the_own_rows_only_whatever_the_purpose if {
 	answer := s.decide(s.activity({"recipient": {"kind": "subject"}}), "bank")
 	{"self": true, "rule": "OP-01"} in s.rows(answer)
-	{"grant": {}, "rule": "OP-01"} in s.rows(answer)
+	{"grant": {"basis": ["consent"]}, "rule": "OP-01"} in s.rows(answer)
 }
 
 test_a_source_about_nobody_is_refused if {
@@ -162,7 +199,7 @@ test_a_frozen_row_is_neither_handed_over_nor_published_nor_deleted if {
 test_a_fact_that_the_source_does_not_declare_is_not_spoken_of if {
 	items := [s.source({"facts": ["colour"]}), s.field("identity")]
 	answer := s.decide(s.activity({"items": items}), "bank")
-	s.rows(answer) == {{"grant": {}, "rule": "OP-01"}}
+	s.rows(answer) == {{"grant": {"basis": ["consent"]}, "rule": "OP-01"}}
 }
 
 frozen := {"fact": "frozen", "operator": "eq", "value": false, "or_absent": true, "rule": "PI-10"}
@@ -192,7 +229,7 @@ test_pi_06_allow_report_made_before_withdrawal_kept_as_record if {
 test_pi_06_deny_query_1_s_after_withdrawal_served_from_cache if {
 	every kind in s.bound("PI-06") {
 		answer := s.decide(s.activity({}), kind)
-		{"grant": {}, "rule": "OP-01"} in s.rows(answer)
+		{"grant": {"basis": ["consent"]}, "rule": "OP-01"} in s.rows(answer)
 		answer.reads.t.identity == {"reveal": {"grant": {"category": "identity"}, "rule": "PI-05"}, "rule": "PI-05"}
 	}
 }
@@ -221,7 +258,7 @@ test_what_is_written_must_be_covered_category_by_category if {
 	answer := s.decide(s.activity({"operation": "store", "items": items}), "bank")
 	answer.allow
 	s.rows(answer) == {
-		{"grant": {}, "rule": "OP-01"},
+		{"grant": {"basis": ["consent"]}, "rule": "OP-01"},
 		{"grant": {"category": "identity"}, "rule": "PI-05"},
 		{"grant": {"category": "location", "separate": true, "assurance": "observed"}, "rule": "PI-19"},
 		{"fact": "adverse_ended_on", "operator": "ge", "ago": "P5Y", "or_absent": true, "rule": "CR-05"},
@@ -232,5 +269,5 @@ test_what_is_written_must_be_covered_category_by_category if {
 test_another_source_is_not_asked_for_what_is_not_written_to_it if {
 	items := array.concat(s.writing(["identity"]), [s.source({"source": "u", "facts": []})])
 	answer := s.decide(s.activity({"operation": "store", "items": items}), "bank")
-	answer.rows.u == [{"grant": {}, "rule": "OP-01"}]
+	answer.rows.u == [{"grant": {"basis": ["consent"]}, "rule": "OP-01"}]
 }
