@@ -41,6 +41,7 @@ def agreed(bank: Bank, basis: str) -> None:
     of = next(
         one for one in example.consents() if one.subject == WHO and one.consent.purposes == ("loan_underwriting",)
     )
+    assert of.consent.notice is not None
     now = int(time.time()) + 1  # later than what was withdrawn
     consent = msgspec.structs.replace(
         of.consent,
