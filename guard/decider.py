@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,8 +19,8 @@ from guard.engine import Engine
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Consent, Decision, Verdict
 
-_read_activity = msgspec.json.Decoder(Activity).decode
-_read_consent = msgspec.json.Decoder(Consent).decode
+A = TypeVar("A", Activity, Consent)
+
 _ID = len('{"id":')
 
 KEYS: Final = 1_024
@@ -103,7 +103,9 @@ class Decider:
         return hasher.digest()
 
     def _ask(self, bodies: Sequence[bytes]) -> list[Decision]:
-        asked = [_activity(number, body) for number, body in enumerate(bodies)]
+        asked = [_read(Activity, number, body) for number, body in enumerate(bodies)]
+        for one in asked:
+            wire.check_activity(one)
         decided: list[Decision] = []
         for part in _parts(bodies):
             document = _document(b"activities", bodies, part)
@@ -117,7 +119,7 @@ class Decider:
     def judge(self, consents: Sequence[Consent]) -> tuple[Verdict, ...]:
         """What the layers make of consents, in their order: valid where all say so. Never cached."""
         bodies = [_without_id(consent) for consent in consents]
-        asked = [_consent(number, body) for number, body in enumerate(bodies)]
+        asked = [_read(Consent, number, body) for number, body in enumerate(bodies)]
         if any(consent.time is None for consent in asked):
             raise Refused.own("GUARD-ACTIVITY", "A consent is judged at a time; the ledger stamps it.")
         judged: list[Verdict] = []
@@ -161,19 +163,10 @@ def _parts(bodies: Sequence[bytes]) -> Iterator[slice]:
         yield slice(start, len(bodies))
 
 
-def _activity(number: int, body: bytes) -> Activity:
+def _read(kind: type[A], number: int, body: bytes) -> A:
     # Read back from the bytes that the policies will see: a value of a wrong type that was put into a
     # record by hand is found here, before it is decided on.
     try:
-        activity = _read_activity(_with_id(number, body))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None
-    wire.check_activity(activity)
-    return activity
-
-
-def _consent(number: int, body: bytes) -> Consent:
-    try:
-        return _read_consent(_with_id(number, body))
+        return msgspec.json.decode(_with_id(number, body), type=kind)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise Refused.own("GUARD-ACTIVITY", f"{error}.") from None

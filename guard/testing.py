@@ -45,29 +45,19 @@ Decide: TypeAlias = Callable[[Activity], Answer]
 
 def allow_all(activity: Activity) -> dict[str, Any]:
     """Everything is allowed: all rows, each field as it is."""
-    sources = {item.source for item in activity.items}
-    fields = [(item.source, item.field, item.role) for item in activity.items if item.field is not None]
-    return {
-        "allow": True,
-        "rows": dict.fromkeys(sources, "all"),
-        "reads": {
-            source: {field: {"reveal": "always"} for of, field, role in fields if of == source and role != "write"}
-            for source in sources
-        },
-        "writes": {
-            source: {field: "keep" for of, field, role in fields if of == source and role == "write"}
-            for source in sources
-        },
-    }
+    answer: dict[str, dict[str, Any]] = {"rows": {}, "reads": {}, "writes": {}}
+    for source in {item.source for item in activity.items}:
+        answer["rows"][source], answer["reads"][source], answer["writes"][source] = "all", {}, {}
+    for item in activity.items:
+        if item.field is not None:
+            part, treatment = ("writes", "keep") if item.role == "write" else ("reads", {"reveal": "always"})
+            answer[part][item.source][item.field] = treatment
+    return {"allow": True, **answer}
 
 
 def deny(*rules: str) -> Decide:
     """Nothing is allowed, and these rules say so."""
-
-    def denied(_: Activity) -> dict[str, Any]:
-        return {"allow": False, "reasons": [{"rule": rule} for rule in rules]}
-
-    return denied
+    return lambda _: {"allow": False, "reasons": [{"rule": rule} for rule in rules]}
 
 
 class AssertingRegister(Register):
@@ -169,14 +159,6 @@ def _apart(given: Settings, own: Settings, *, by_default: bool) -> None:
         raise Misuse("test.db is the program's own database there. Give a test's guard another folder.")
 
 
-class _Activities(msgspec.Struct):
-    activities: list[Activity]
-
-
-class _Consents(msgspec.Struct):
-    consents: list[Consent]
-
-
 class _Function:
     """A function as an engine of the one layer floor."""
 
@@ -187,15 +169,12 @@ class _Function:
     def evaluate(self, layer: str, entrypoint: Entrypoint, document: bytes) -> object:  # noqa: ARG002 -- there is one layer
         """The function's answers, each with the id of its activity; to a consent, that it is valid."""
         if entrypoint == "decision":
-            activities = msgspec.json.decode(document, type=_Activities).activities
-            return [{**_EMPTY, **self._decide(one), "id": one.id} for one in activities]
-        return [_valid(one) for one in msgspec.json.decode(document, type=_Consents).consents]
+            activities = msgspec.json.decode(document, type=dict[str, list[Activity]])["activities"]
+            return [{**self._decide(one), "id": one.id} for one in activities]
+        return [_valid(one) for one in msgspec.json.decode(document, type=dict[str, list[Consent]])["consents"]]
 
     def close(self) -> None:
         """Holds nothing."""
-
-
-_EMPTY: Final[Mapping[str, Any]] = {"reasons": [], "rows": {}, "reads": {}, "writes": {}, "obligations": []}
 
 
 def _valid(consent: Consent) -> dict[str, Any]:
