@@ -253,15 +253,13 @@ def loan(chance: random.Random, customer: int, applicant: Mapping[str, str], tot
 def loan_consents(before: list[Row], made: Mapping[str, Any], applied: int) -> Iterator[Row]:
     """What borrower and guarantor of a loan signed; every third guarantor has not signed yet."""
     signed = {**SIGNED, "granted:days_ago": applied, "notice_id": "n-contract"}
-    categories = "identity|contact|address|loan|adverse|credit_history"
+    signed["categories"] = "identity|contact|address|loan|adverse|credit_history"
+    contract = {**signed, "purposes": "post_loan_management", "basis": "contract"}
     number = len(before) + 1
-    yield consent(
-        number, made["customer_id"], **{**signed, "purposes": "post_loan_management", "categories": categories}
-    )
+    yield consent(number, made["customer_id"], **contract)
     if made["guarantor_id"] and number % 3:
-        for purpose in ("guarantor_review", "post_loan_management"):
-            number += 1
-            yield consent(number, made["guarantor_id"], **{**signed, "purposes": purpose, "categories": categories})
+        yield consent(number + 1, made["guarantor_id"], **{**signed, "purposes": "guarantor_review"})
+        yield consent(number + 2, made["guarantor_id"], **contract)
 
 
 # --- The agency -----------------------------------------------------------------------------------

@@ -59,13 +59,13 @@ need(category, activity, basis) := condition if {
 	rule := handover.rule(activity)
 } else := separate(category, rule) if {
 	rule := credit.reuse_rule(category)
-} else := covered(category) if {
+} else := covered(category, basis) if {
 	data.guard.floor.categories[category].sensitive == false
 } else := sensitive(category)
 
 # METADATA
 # title: New consent for what is new
-# description: the grant must cover the category
+# description: the grant must cover the category, on the basis that the activity goes by
 # custom:
 #   rule: PI-05
 #   clause: Personal Information Protection Law art. 14(2), 22, 23; Network Data Security Regulation art. 22(6)
@@ -74,7 +74,7 @@ need(category, activity, basis) := condition if {
 #     consent is obtained anew.
 #   zh: 处理目的、处理方式和个人信息种类发生变更的，应当重新取得个人同意（《个人信息保护法》第十四条第二款）。
 #   title_zh: 变更须重新同意
-covered(category) := {"grant": {"category": category}, "rule": "PI-05"}
+covered(category, basis) := {"grant": {"category": category, "basis": [basis]}, "rule": "PI-05"}
 
 # METADATA
 # title: Separate consent for sensitive data

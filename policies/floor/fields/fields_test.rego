@@ -2,7 +2,7 @@ package guard.floor.fields_test
 
 import data.guard.floor.samples_test as s
 
-covered(category) := {"grant": {"category": category}, "rule": "PI-05"}
+covered(category) := {"grant": {"category": category, "basis": ["consent"]}, "rule": "PI-05"}
 
 separate(category, rule) := {
 	"grant": {"category": category, "separate": true, "assurance": "observed"},

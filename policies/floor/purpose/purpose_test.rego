@@ -7,7 +7,8 @@ import data.guard.floor.samples_test as s
 test_pi_02_allow_underwriting_query_on_loan_application if {
 	answer := s.decide(s.officer({"items": s.reading(["loan_application", "identity"])}), "bank")
 	answer.allow
-	answer.reads.t.loan_application.reveal == {"grant": {"category": "loan_application"}, "rule": "PI-05"}
+	covered := {"grant": {"category": "loan_application", "basis": ["consent"]}, "rule": "PI-05"}
+	answer.reads.t.loan_application.reveal == covered
 	{"relation": "assigned_case", "rule": "PI-02"} in s.rows(answer)
 }
 

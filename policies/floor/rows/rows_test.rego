@@ -230,7 +230,8 @@ test_pi_06_deny_query_1_s_after_withdrawal_served_from_cache if {
 	every kind in s.bound("PI-06") {
 		answer := s.decide(s.activity({}), kind)
 		{"grant": {"basis": ["consent"]}, "rule": "OP-01"} in s.rows(answer)
-		answer.reads.t.identity == {"reveal": {"grant": {"category": "identity"}, "rule": "PI-05"}, "rule": "PI-05"}
+		covered := {"grant": {"category": "identity", "basis": ["consent"]}, "rule": "PI-05"}
+		answer.reads.t.identity == {"reveal": covered, "rule": "PI-05"}
 	}
 }
 
@@ -259,7 +260,7 @@ test_what_is_written_must_be_covered_category_by_category if {
 	answer.allow
 	s.rows(answer) == {
 		{"grant": {"basis": ["consent"]}, "rule": "OP-01"},
-		{"grant": {"category": "identity"}, "rule": "PI-05"},
+		{"grant": {"category": "identity", "basis": ["consent"]}, "rule": "PI-05"},
 		{"grant": {"category": "location", "separate": true, "assurance": "observed"}, "rule": "PI-19"},
 		{"fact": "adverse_ended_on", "operator": "ge", "ago": "P5Y", "or_absent": true, "rule": "CR-05"},
 	}
