@@ -8,7 +8,9 @@ processor's caches hit all of them; medians of wall time in microseconds. Each p
 quarter is withdrawn and a quarter has run out. The policy is the same in both: a live grant of this purpose for each
 row, which the actor did not record himself; the telephone number masked.
 `text` is the guarded statement alone, bound and run by the driver, as PostgreSQL sees it: beside `RLS+view` it compares
-two ways to enforce, net of the register; `bound` is the same with its values bound before. `RLS+view` has its facts
+two ways to enforce, net of the register; `bound` is the same with its values bound before, so that what is left is the
+driver's and the database's. All of these are sent as the adapter sends a text: by one cursor of their connection, with
+`$1` for a parameter, encoded once. `RLS+view` has its facts
 (who acts, for what, the time) from settings of its connection that never change here, which serves one actor for one
 moment; `RLS, facts` sets them before each statement, as an application does whose connections serve more than one, and
 as the guarded text has them by itself. `road` is the whole road
@@ -235,8 +237,8 @@ def verdict(name: str, figure: float, most: float, unit: str) -> str:
 
 
 def connected(url: str, reader: str, judged: str, prepare: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Connections to the tables as they are, for guarded text, and behind row security."""
-    plain, alone, secured = (psycopg.connect(one, **prepare) for one in (url, url, reader))
+    """Cursors on the tables as they are, for guarded text, and behind row security, each of its own connection."""
+    plain, alone, secured = (psycopg.RawCursor(psycopg.connect(one, **prepare)) for one in (url, url, reader))
     plain.execute("SET search_path = retail")
     alone.execute("SET search_path = pg_catalog, pg_temp")
     secured.execute("SET search_path = shown")
@@ -244,10 +246,16 @@ def connected(url: str, reader: str, judged: str, prepare: dict[str, Any]) -> tu
     return plain, alone, secured
 
 
+FACTS = "SELECT {}".format(
+    ", ".join(
+        f"set_config('app.{name}', ${n}, false)" for n, name in enumerate(("purpose", "judged", "actor", "now"), 1)
+    )
+).encode()
+
+
 def facts_set(secured: Any, judged: str) -> None:
     """Tells row security who acts, for what, by which rules, and when: one statement."""
-    asked = ", ".join(f"set_config('app.{name}', %s, false)" for name in ("purpose", "judged", "actor", "now"))
-    secured.execute(f"SELECT {asked}", (PURPOSE, judged, OFFICER.id, str(int(time.time()))))
+    secured.execute(FACTS, (PURPOSE, judged, OFFICER.id, str(int(time.time()))))
 
 
 def running(guard: Guard, url: str, reader: str) -> list[str]:
@@ -271,6 +279,8 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
         plain, alone, secured = connected(url, reader, judged, prepare)
         connection = guard_dbapi.wrap(psycopg.connect, guard, dialect="postgres")(url, **prepare)
         given: Any = parameters or None
+        first, *others = sql.split("%s")
+        sent = "".join((first, *(f"${n}{one}" for n, one in enumerate(others, 1)))).encode()
 
         def road(connection: Any = connection, sql: str = sql, given: Any = given) -> Any:
             return connection.execute(sql, given).fetchall()
@@ -282,8 +292,8 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
             finally:
                 guard.register.append = lambda _: 0  # type: ignore[method-assign]  # and without
 
-        def direct(on: Any, sql: str = sql, given: Any = given) -> Any:
-            return on.execute(sql, given).fetchall()
+        def direct(on: Any, sent: bytes = sent, given: Any = given) -> Any:
+            return on.execute(sent, given).fetchall()
 
         with guard.acting(OFFICER, purpose=PURPOSE) as acting:
             plan = guard_sql.plan(sql, site, pyformat=given is not None)
@@ -292,9 +302,13 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
             facts = guard.roads._attempt(acting, plan, sql, None, "sql").facts
 
             def text(on: Any = alone, guarded: Any = guarded, facts: Any = facts, given: Any = given) -> Any:
-                return on.execute(*guarded.bind(given, facts)).fetchall()
+                sql, values = guarded.bind(given, facts)
+                native = talk.witnessed(sql, guarded)
+                return on.execute(native.sent, native.values(values)).fetchall()
 
-            bound = guarded.bind(given, facts)
+            bound, values = guarded.bind(given, facts)
+            native = talk.witnessed(bound, guarded)
+            ready = (native.sent, native.values(values))
             guard.register.append = lambda _: 0  # type: ignore[method-assign]  # measured without it
             rows = road()
             for other in (direct(secured), [row[: -guarded.hidden] for row in text()]):
@@ -302,7 +316,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
                     raise SystemExit(f"{name}: the ways do not agree")
             ways: dict[str, Callable[[], object]] = {
                 "plain": lambda plain=plain: direct(plain),
-                "bound": lambda alone=alone, bound=bound: direct(alone, *bound),
+                "bound": lambda alone=alone, ready=ready: direct(alone, *ready),
                 "text": text,
                 "RLS": lambda secured=secured: direct(secured),
                 "RLS, facts": lambda secured=secured: (facts_set(secured, judged), direct(secured)),
@@ -318,9 +332,11 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
         print(f"{name:20}" + "".join(f"{one:11,.0f}" for one in found.values()), end="  ")
         print("".join(f"{one:15.3f}x" for one in ratios) + f"{len(rows):6}")
         if name in MOST:
+            bound_to = found["bound"] / found["RLS"]
+            said.append(verdict(f"{name}, bound beside RLS whose facts never change", bound_to, MOST[name], "x"))
             said.append(verdict(f"{name}, text beside RLS whose facts never change", ratios[1], MOST[name], "x"))
             said.append(verdict(f"{name}, text beside RLS that is told its facts", ratios[2], MOST[name], "x"))
-        for one in (plain, alone, secured, connection):
+        for one in (plain.connection, alone.connection, secured.connection, connection):
             one.close()
     return said
 
