@@ -10,7 +10,7 @@ import msgspec
 
 from guard.context import Approval
 from guard.draft import Draft, Kind
-from guard.effects import Request, Row
+from guard.effects import Request, Row, Values
 from guard.errors import Refused
 from guard.messages import Messages
 from guard.model import Activity, Actor, Decision, Facts, Item, Reason
@@ -31,7 +31,7 @@ class Guarded(Protocol):
     @property
     def related(self) -> frozenset[str]: ...  # noqa: D102 — the sources that its relations read
     def persons(self, hidden: Row) -> tuple[str, ...]: ...  # noqa: D102 — canonical keys
-    def bind(self, parameters: Any, facts: Facts) -> tuple[str, Mapping[str, Any]]: ...  # noqa: D102
+    def bind(self, parameters: Any, facts: Facts) -> tuple[str, Values]: ...  # noqa: D102
 
 
 class GuardedWrite(Guarded, Protocol):
@@ -41,7 +41,7 @@ class GuardedWrite(Guarded, Protocol):
     are afterwards (DELETE: as they were).
     """
 
-    def before(self, parameters: Any, facts: Facts) -> tuple[str, Mapping[str, Any]]: ...  # noqa: D102
+    def before(self, parameters: Any, facts: Facts) -> tuple[str, Values]: ...  # noqa: D102
 
 
 class Plan(Protocol):

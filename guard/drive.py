@@ -8,7 +8,7 @@ are awaited. They walk the same roads. `follow` walks a road of records, which h
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, assert_never, cast
@@ -27,7 +27,7 @@ V = TypeVar("V")
 class Database(Protocol):
     """The connection a statement runs on. Raises nothing but `Refused`."""
 
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+    def execute(self, sql: str, parameters: effects.Values) -> None:
         """Starts a guarded statement."""
 
     def fetch(self, size: int) -> list[effects.Row]:
@@ -56,7 +56,7 @@ class Writable(Database, Scope, Protocol):
 class AsyncDatabase(Protocol):
     """A `Database` that is awaited."""
 
-    async def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+    async def execute(self, sql: str, parameters: effects.Values) -> None:
         """See `Database.execute`."""
 
     async def fetch(self, size: int) -> list[effects.Row]:

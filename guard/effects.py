@@ -15,6 +15,8 @@ from guard.draft import Draft
 from guard.model import Activity, Actor, Condition, Facts
 
 Row: TypeAlias = tuple[Any, ...]
+Values: TypeAlias = Mapping[str, Any] | tuple[Any, ...]
+"""The parameters of a guarded text: by name, or in the order of their numbers."""
 
 
 class Decide(msgspec.Struct, frozen=True):
@@ -32,7 +34,7 @@ class Execute(msgspec.Struct, frozen=True):
     """Run a guarded text; sent back: nothing."""
 
     sql: str
-    parameters: Mapping[str, Any]
+    parameters: Values
 
 
 class Fetch(msgspec.Struct, frozen=True):

@@ -31,7 +31,7 @@ def short(guard: Guard, sql: str) -> list[str]:
         cursor.fetchall()
         assert cursor.statement is not None
         text = abridged(cursor.statement, guard.settings.database.dialect)
-    return text.replace("%(g_actor)s", ":g_actor").replace("frozen_flag = FALSE", "frozen_flag = 0").split("\n")
+    return text.replace("$1", ":g_actor").replace("frozen_flag = FALSE", "frozen_flag = 0").split("\n")
 
 
 def test_conditions_of_rows_stand_one_a_line_and_those_of_columns_beside_them(guard: Guard) -> None:

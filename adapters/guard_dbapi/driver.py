@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 import guard_sql
-from guard.effects import Row
+from guard.effects import Row, Values
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Decision, Facts
@@ -41,7 +41,7 @@ class Session(Protocol):
     def run(
         self,
         sql: str,
-        parameters: Mapping[str, Any],
+        parameters: Values,
         guarded: guard_sql.Guarded,
         *,
         name: str | None = None,
@@ -193,7 +193,7 @@ class Statement:
         self.guarded: guard_sql.Guarded | None = None
         """What the text that runs next is a form of."""
 
-    def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+    def execute(self, sql: str, parameters: Values) -> None:
         """Runs it."""
         if self.guarded is None:
             raise Misuse("A statement runs once it is guarded.")

@@ -19,13 +19,13 @@ from psycopg.pq import Conninfo, TransactionStatus
 from psycopg.rows import tuple_row
 
 import guard_sql
-from guard.effects import Row
+from guard.effects import Row, Values
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Facts
 from guard_dbapi import talk
 from guard_dbapi.driver import Result, bounded
-from guard_dbapi.talk import SAVEPOINT, Ask, Native
+from guard_dbapi.talk import SAVEPOINT, Ask
 from guard_sql import paramstyle
 from guard_sql.world import quoted
 
@@ -92,9 +92,9 @@ def why(raw: Any, error: Exception) -> str | None:
     return talk.words(error.sqlstate if isinstance(error, psycopg.Error) else None)
 
 
-def declared(name: str, text: Native) -> Native:
+def declared(name: str, sql: str) -> str:
     """A cursor of the server for this text."""
-    return Native.of(f"DECLARE {portal(name)} NO SCROLL CURSOR FOR {text.sql}", text.names)
+    return f"DECLARE {portal(name)} NO SCROLL CURSOR FOR {sql}"
 
 
 def portal(name: str) -> str:
@@ -226,11 +226,11 @@ class PostgresSession(State):
     def _asked(self, ask: Ask) -> list[Row]:
         return self._rows(ask.sql, ask.parameters)
 
-    def _rows(self, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    def _rows(self, sql: str | bytes, values: Values = (), most: int | None = None) -> list[Row]:
         """The rows of one text with `$1` …, at most so many."""
         return self.work(lambda raw: self._all(raw, sql, values, most))
 
-    def _all(self, raw: Connection, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    def _all(self, raw: Connection, sql: str | bytes, values: Values = (), most: int | None = None) -> list[Row]:
         cursor = self._cursor
         if cursor is None:
             cursor = self._cursor = psycopg.RawCursor(raw, row_factory=tuple_row)
@@ -244,24 +244,23 @@ class PostgresSession(State):
     def run(
         self,
         sql: str,
-        parameters: Mapping[str, Any],
+        parameters: Values,
         guarded: guard_sql.Guarded,
         *,
         name: str | None = None,
         writes: str | None = None,  # noqa: ARG002 -- the text was witnessed as the write that it is
     ) -> Result:
         """Runs it; without a name its rows are taken into memory."""
-        text = talk.witnessed(sql, guarded)
-        values, most = text.values(parameters), self._most
+        sent, most = talk.witnessed(sql, guarded), self._most
         if name is not None:
-            return self._declared(name, text, values)
-        left = iter(bounded(self._rows(text.sent, values, most + 1), most))
+            return self._declared(name, sql, parameters)
+        left = iter(bounded(self._rows(sent, parameters, most + 1), most))
         return Result(lambda size: list(islice(left, size)))
 
-    def _declared(self, name: str, text: Native, values: Sequence[Any]) -> Result:
-        made = declared(name, text)
+    def _declared(self, name: str, sql: str, values: Values) -> Result:
+        made = declared(name, sql)
         self._declarable()
-        self._rows(made.sql, values)
+        self._rows(made, values)
         era, ended = self.era, False
 
         def fetch(size: int) -> list[Row]:
@@ -289,8 +288,7 @@ class PostgresSession(State):
     def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
         """For whom of `subjects` the condition holds."""
         sql, parameters = guard_sql.holds(self.site, source, condition, subjects, facts)
-        text = talk.native(paramstyle.pyformat(sql))
-        rows = self._rows(text.sql, text.values(parameters))
+        rows = self._rows(paramstyle.numbered(sql, tuple(parameters)), tuple(parameters.values()))
         return {key for (key,) in rows}
 
     def writable(self, source: str) -> None:
@@ -355,7 +353,7 @@ class PostgresSession(State):
 _NO_TRANSACTION: Final = frozenset({TransactionStatus.IDLE, TransactionStatus.UNKNOWN})
 
 
-def preparable(values: Sequence[Any]) -> bool | None:
+def preparable(values: Values) -> bool | None:
     """False for numbers that a cast can fail over; None where psycopg may choose.
 
     The plan of a prepared statement can be one for all values. It casts a value where it meets it, so behind a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -11,14 +11,13 @@ import psycopg
 from psycopg.rows import tuple_row
 
 import guard_sql
-from guard.effects import Row
+from guard.effects import Row, Values
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Decision, Facts
 from guard_dbapi import talk
 from guard_dbapi.driver import bounded
 from guard_dbapi.postgres import State, declared, portal, preparable, quiet, why
-from guard_dbapi.talk import Native
 from guard_sql import paramstyle
 
 T = TypeVar("T")
@@ -76,13 +75,11 @@ class AsyncSession(State):
         except StopIteration:
             return
 
-    async def rows(self, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None) -> list[Row]:
+    async def rows(self, sql: str | bytes, values: Values = (), most: int | None = None) -> list[Row]:
         """The rows of one text with `$1` …, at most so many."""
         return await self.work(lambda raw: self._all(raw, sql, values, most))
 
-    async def _all(
-        self, raw: Connection, sql: str | bytes, values: Sequence[Any] = (), most: int | None = None
-    ) -> list[Row]:
+    async def _all(self, raw: Connection, sql: str | bytes, values: Values = (), most: int | None = None) -> list[Row]:
         cursor = self._cursor
         if cursor is None:
             cursor = self._cursor = psycopg.AsyncRawCursor(raw, row_factory=tuple_row)
@@ -92,23 +89,22 @@ class AsyncSession(State):
         return await (cursor.fetchall() if most is None else cursor.fetchmany(most))
 
     async def run(
-        self, sql: str, parameters: Mapping[str, Any], guarded: guard_sql.Guarded, *, name: str | None = None
+        self, sql: str, parameters: Values, guarded: guard_sql.Guarded, *, name: str | None = None
     ) -> AsyncResult:
         """Runs it; without a name its rows are taken into memory."""
-        text = talk.witnessed(sql, guarded)
-        values, most = text.values(parameters), self._most
+        sent, most = talk.witnessed(sql, guarded), self._most
         if name is not None:
-            made = declared(name, text)
+            made = declared(name, sql)
             self._declarable()
-            await self.rows(made.sql, values)
+            await self.rows(made, parameters)
             return Portal(self, name)
-        return Taken(bounded(await self.rows(text.sent, values, most + 1), most))
+        return Taken(bounded(await self.rows(sent, parameters, most + 1), most))
 
     async def holds(self, source: str, condition: Condition, subjects: tuple[str, ...], facts: Facts) -> set[str]:
         """For whom of `subjects` the condition holds."""
         sql, parameters = guard_sql.holds(self.site, source, condition, subjects, facts)
-        text: Native = talk.native(paramstyle.pyformat(sql))
-        return {key for (key,) in await self.rows(text.sql, text.values(parameters))}
+        rows = await self.rows(paramstyle.numbered(sql, tuple(parameters)), tuple(parameters.values()))
+        return {key for (key,) in rows}
 
     async def writable(self, source: str) -> None:
         """Asks once for the triggers, rules and foreign keys of the table that this source is."""
@@ -240,7 +236,7 @@ class AsyncStatement:
         self.parted = False
         """Whether a savepoint was neither kept nor undone yet."""
 
-    async def execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+    async def execute(self, sql: str, parameters: Values) -> None:
         """Runs it."""
         if self.guarded is None:
             raise Misuse("A statement runs once it is guarded.")

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Any, Final, TypeAlias, TypeVar
 
 import guard_sql
-from guard.effects import Row
+from guard.effects import Row, Values
 from guard.errors import Misuse, Refused
 from guard.facade import Guard
 from guard.model import Condition, Facts
@@ -194,7 +194,7 @@ class SqliteSession:
     def run(
         self,
         sql: str,
-        parameters: Mapping[str, Any],
+        parameters: Values,
         guarded: guard_sql.Guarded,
         *,
         name: str | None = None,

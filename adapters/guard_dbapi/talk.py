@@ -6,9 +6,7 @@ asynchronous session walk the same ones.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Mapping
-from operator import itemgetter
+from collections.abc import Generator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -51,53 +49,16 @@ class Ask(NamedTuple):
 Talk: TypeAlias = Generator[Ask, list[Row], None]
 
 
-class Native(NamedTuple):
-    """A text as PostgreSQL itself reads it, and the names of what stands at `$1`, `$2` …"""
+def witnessed(sql: str, guarded: guard_sql.Guarded) -> bytes:
+    """One of its texts as it is sent, which PostgreSQL's own parser reads once.
 
-    sql: str
-    names: tuple[str, ...]
-    sent: bytes
-    """As it is sent: one object for one text, since psycopg looks prepared statements up by it."""
-    values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    """The parameters in their order."""
-
-    @classmethod
-    def of(cls, sql: str, names: tuple[str, ...]) -> Native:
-        """A text with its names."""
-        # Of fewer than two names it gives no tuple.
-        several = itemgetter(*names) if len(names) > 1 else None
-        return cls(sql, names, sql.encode(), several or (lambda given: tuple(given[name] for name in names)))
-
-
-_PLACE: Final = re.compile(r"%(?:\((\w+)\)s|%)?", re.ASCII)
-
-
-def native(sql: str) -> Native:
-    """A text with `%(name)s` and `%%` as one with `$1` and `%`; refused where it holds another `%`."""
-    places: dict[str, str] = {}
-
-    def put(found: re.Match[str]) -> str:
-        name = found[1]
-        if name is not None:
-            return places.setdefault(name, f"${len(places) + 1}")
-        if found[0] != "%%":
-            raise Refused.own("GUARD-WITNESS")
-        return "%"
-
-    made = _PLACE.sub(put, sql)
-    return Native.of(made, tuple(places))
-
-
-def witnessed(sql: str, guarded: guard_sql.Guarded) -> Native:
-    """The native form of one of its texts, which PostgreSQL's own parser reads once.
-
-    GUARD-WITNESS where it reads another statement.
+    One object for one text, since psycopg looks prepared statements up by it. GUARD-WITNESS where the parser reads
+    another statement.
     """
-    made: Native | None = guarded.witnessed.get(sql)
+    made = guarded.witnessed.get(sql)
     if made is None:
-        made = native(sql)
-        witness_postgres.check(made.sql, guarded.expected, made.names)
-        guarded.witnessed[sql] = made
+        witness_postgres.check(sql, guarded.expected, guarded.names(sql))
+        made = guarded.witnessed[sql] = sql.encode()
     return made
 
 

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+from guard.effects import Values
 from guard.errors import Misuse
 from guard.model import Facts
 from guard_sql import paramstyle, witness_postgres
 from guard_sql.conditions import values
-from guard_sql.parameters import Parameters
+from guard_sql.parameters import Parameters, parameter_name, place_of
 from guard_sql.persons import named_in
 from guard_sql.witness import Witness, writing
 
 Kind: TypeAlias = Literal["select", "insert", "update", "delete"]
+
+
+class Sent(NamedTuple):
+    """A text as PostgreSQL itself reads it, with `$1`, `$2` … for its parameters."""
+
+    sql: str
+    places: tuple[int, ...]
+    """Which of the program's parameters come first; those of the guard follow."""
+    own: tuple[str, ...]
+    values: Callable[[Facts], tuple[str | int | None, ...]]
+    """What gives those their values."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the parameters are called elsewhere."""
+        return (*map(parameter_name, self.places), *self.own)
 
 
 class Text(Struct, frozen=True, eq=False, dict=True):
@@ -33,15 +50,31 @@ class Text(Struct, frozen=True, eq=False, dict=True):
     joined: tuple[str | Text, ...] = ()
 
     @cached_property
-    def values(self) -> Callable[[Facts], dict[str, str | int | None]]:
+    def values(self) -> Callable[[Facts], tuple[str | int | None, ...]]:
         """What gives its own parameters their values."""
         return values(self.own)
 
     @cached_property
-    def pyformat(self) -> str:
-        """The text as psycopg takes it."""
-        parts = self.joined or (self.sql,)
-        return "".join(paramstyle.pyformat(one) if isinstance(one, str) else one.pyformat for one in parts)
+    def split(self) -> tuple[str, ...]:
+        """The text around its parameters: text, name, text, name, …, text."""
+        made = [""]
+        for one in self.joined or (self.sql,):
+            first, *others = paramstyle.split(one) if isinstance(one, str) else one.split
+            made[-1] += first
+            made += others
+        return tuple(made)
+
+    @cached_property
+    def sent(self) -> Sent:
+        """The text for PostgreSQL: worked out once. A name that occurs twice has one number."""
+        split = self.split
+        used = {*split[1::2]}
+        own = tuple(name for name in self.own if name in used)
+        places = tuple(sorted(place_of(name) for name in used.difference(own)))
+        made = Sent("", places, own, values(own))
+        numbers = {name: f"${number}" for number, name in enumerate(made.names, start=1)}
+        sql = "".join(numbers[one] if at % 2 else one for at, one in enumerate(split))
+        return made._replace(sql=sql)
 
 
 class Written(Struct, frozen=True, eq=False):
@@ -107,10 +140,9 @@ class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
     @cached_property
     def expected(self) -> witness_postgres.Expected:
         """What PostgreSQL's own parser must report of any of its texts."""
-        texts = [self.many, self.declared]
+        texts = self._texts
         kinds, written = frozenset({self.kind}), None
         if self.written is not None:
-            texts += [self.written.many, self.written.declared]
             kinds |= {"select"}
             written = (self.written.schema, self.written.table)
         return witness_postgres.Expected(
@@ -124,9 +156,18 @@ class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
         )
 
     @cached_property
-    def witnessed(self) -> dict[str, Any]:
-        """What an adapter runs for each text that the database's own parser has read; it goes with the statement."""
+    def witnessed(self) -> dict[str, bytes]:
+        """What an adapter sends for each text that the database's own parser has read; it goes with the statement."""
         return {}
+
+    def names(self, sql: str) -> tuple[str, ...]:
+        """What `$1`, `$2` … are called elsewhere in one of its texts."""
+        return next((text.sent.names for text in self._texts if text.sent.sql == sql), ())
+
+    @cached_property
+    def _texts(self) -> tuple[Text, ...]:
+        written = () if self.written is None else (self.written.many, self.written.declared)
+        return (self.many, self.declared, *written)
 
     @property
     def text(self) -> str:
@@ -135,14 +176,14 @@ class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
 
     def bind(
         self, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
-    ) -> tuple[str, dict[str, object]]:
-        """The text to run and all its parameters, by name. `facts` may be None for a public statement only."""
+    ) -> tuple[str, Values]:
+        """The text to run and all its parameters. `facts` may be None for a public statement only."""
         text = self.many if facts is None or facts.subject is None else self.declared
         return self._bound(text, parameters, facts)
 
     def before(
         self, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
-    ) -> tuple[str, dict[str, object]]:
+    ) -> tuple[str, Values]:
         """For a write: the text that lists the rows that it may touch, as (allowed, *hidden), and its parameters."""
         if self.written is None:
             raise Misuse("This statement writes nothing.")
@@ -151,13 +192,19 @@ class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
 
     def _bound(
         self, text: Text, parameters: Sequence[object] | Mapping[str, object] | None, facts: Facts | None
-    ) -> tuple[str, dict[str, object]]:
+    ) -> tuple[str, Values]:
         made = self.parameters.bind(parameters, self.whole, self.patterns, self.dialect)
-        if facts is None and self.hidden:
+        if facts is None and self.depths:
             raise Misuse("This statement touches personal data: bind() needs the facts.")
+        if self.dialect == "sqlite":
+            own = () if facts is None else zip(text.own, text.values(facts), strict=True)
+            return text.sql, dict(zip(self.parameters.named, made, strict=True)) | dict(own)
+        sent = text.sent
+        if len(sent.places) < len(made):
+            made = [made[place] for place in sent.places]
         if facts is not None:
-            made |= text.values(facts)
-        return (text.sql if self.dialect == "sqlite" else text.pyformat), made
+            made += sent.values(facts)
+        return sent.sql, tuple(made)
 
     def persons(self, hidden: Sequence[object]) -> tuple[str, ...]:
         """The keys of the persons behind one row, from the values of its hidden columns, without repeats."""

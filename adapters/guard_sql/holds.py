@@ -30,12 +30,13 @@ class Question:
     """A text that is the same for all persons and facts: its rows are (key, one truth for each condition)."""
 
     sql: str
-    _values: Callable[[Facts], dict[str, str | int | None]]
+    _names: tuple[str, ...]
+    _values: Callable[[Facts], tuple[str | int | None, ...]]
     _forms: Forms
 
     def bound(self, subjects: Iterable[str], facts: Facts) -> dict[str, object]:
         """The parameters that make it ask about these persons, keys as canonical text."""
-        return {**self._values(facts), _SUBJECTS: self._forms.keys_value(subjects)}
+        return {**dict(zip(self._names, self._values(facts), strict=True)), _SUBJECTS: self._forms.keys_value(subjects)}
 
 
 def question(site: Site, source: str, conditions: Sequence[Condition]) -> Question:
@@ -48,7 +49,8 @@ def question(site: Site, source: str, conditions: Sequence[Condition]) -> Questi
     forms = site.world.dialect.forms
     columns = [forms.key(), *(f"({persons.sql(condition)})" for condition in conditions)]
     sql = f"SELECT {', '.join(columns)} FROM {forms.keys(_SUBJECTS)}"
-    return Question(sql, values(tuple(sorted(persons.parameters))), forms)
+    names = tuple(sorted(persons.parameters))
+    return Question(sql, names, values(names), forms)
 
 
 def holds(
@@ -61,7 +63,8 @@ def holds(
     persons = _persons(site, source)
     forms = site.world.dialect.forms
     sql = f"SELECT {forms.key()} FROM {forms.keys(_SUBJECTS)} WHERE {persons.sql(condition)}"
-    return sql, {**values(tuple(sorted(persons.parameters)))(facts), _SUBJECTS: forms.keys_value(subjects)}
+    names = tuple(sorted(persons.parameters))
+    return sql, Question(sql, names, values(names), forms).bound(subjects, facts)
 
 
 def _persons(site: Site, source: str) -> _Persons:

@@ -48,6 +48,11 @@ def parameter_name(place: int) -> str:
     return f"{_PREFIX}{place}"
 
 
+def place_of(name: str) -> int:
+    """Which of the program's parameters has this name."""
+    return int(name.removeprefix(_PREFIX))
+
+
 class Parameters(Struct, frozen=True, eq=False, dict=True):
     """What a statement asks for: `count` positional parameters, or named ones in order of appearance."""
 
@@ -65,31 +70,36 @@ class Parameters(Struct, frozen=True, eq=False, dict=True):
         whole: frozenset[str],
         patterns: frozenset[str],
         dialect: str,
-    ) -> dict[str, object]:
-        """The values under their names in the guarded text, as the dialect's driver takes them.
+    ) -> list[object]:
+        """The values in the order of `named`, as the dialect's driver takes them.
 
         `whole` are those that have to be whole numbers, `patterns` those that are the pattern of a LIKE.
         """
-        made: dict[str, object] = {}
+        made: list[object] = []
         kinds = _KINDS[dialect]
-        for name, one in zip(self._named, self._values(given), strict=True):
+        # What most programs give, told without asking abstract classes.
+        if not (type(given) is tuple or type(given) is list) or self.names or len(given) != self.count:
+            given = self._values(given)
+        for one in given:
             fits = kinds.get(type(one))
-            made[name] = one if fits is not None and fits(one) else _checked(one, dialect)
-        if whole and any(type(made[name]) is not int for name in whole):
-            raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
+            made.append(one if fits is not None and fits(one) else _checked(one, dialect))
+        if len(made) != self.total:
+            raise Refused.own("GUARD-SQL-PARAMETERS", f"It takes {self.total} parameters.")
+        for name in whole:
+            if type(made[place_of(name)]) is not int:
+                raise Refused.own("GUARD-SQL-PARAMETERS", "LIMIT and OFFSET take a whole number.")
         for name in patterns:
-            value = made[name]
+            value = made[place_of(name)]
             if isinstance(value, str | bytes) and size(value) > MAX_PATTERN:
                 raise Refused.own("GUARD-SQL-PARAMETERS", f"A pattern of LIKE has at most {MAX_PATTERN} bytes.")
         return made
 
     @cached_property
-    def _named(self) -> tuple[str, ...]:
+    def named(self) -> tuple[str, ...]:
+        """What its values are called in the guarded text."""
         return tuple(parameter_name(place) for place in range(self.total))
 
     def _values(self, given: Sequence[object] | Mapping[str, object] | None) -> Sequence[object]:
-        if (type(given) is tuple or type(given) is list) and not self.names and len(given) == self.count:
-            return given  # what most programs do, told without asking abstract classes
         if self.names:
             if not isinstance(given, Mapping) or any(name not in given for name in self.names):
                 raise Refused.own("GUARD-SQL-PARAMETERS", "It names a parameter that was not given.")

@@ -1,7 +1,7 @@
 """How a driver writes parameters, and how guarded text does.
 
 Inside the guard every parameter is `:name`. psycopg (PEP 249, pyformat) reads `%s`, `%(name)s` and `%%` in every
-text that comes with parameters, wherever they stand, and what it is handed is written back in that style.
+text that comes with parameters, wherever they stand. PostgreSQL itself reads `$1`, `$2` …, and is sent those.
 """
 
 from __future__ import annotations
@@ -39,6 +39,17 @@ def pyformat(sql: str) -> str:
     if ":" not in sql and "%" not in sql:
         return sql
     return _WRITTEN.sub(_pyformat, sql)
+
+
+def split(sql: str) -> tuple[str, ...]:
+    """A guarded text around its parameters: text, name, text, name, …, text."""
+    made: list[str] = []
+    last = 0
+    for found in _WRITTEN.finditer(sql) if ":" in sql else ():
+        if found["name"] is not None:
+            made += (sql[last : found.start()], found["name"])
+            last = found.end()
+    return (*made, sql[last:])
 
 
 def numbered(sql: str, names: Sequence[str] = ()) -> str:

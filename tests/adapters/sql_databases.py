@@ -128,6 +128,12 @@ class OnPostgres:
     def ask(self, sql: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         return self.connection.execute(paramstyle.pyformat(sql), dict(parameters)).fetchall()
 
+    def raw(self) -> Any:
+        """What takes `$1`, `$2` … and values in order."""
+        import psycopg
+
+        return psycopg.RawCursor(self.connection)
+
     def run(self, sql: str) -> None:
         self.connection.execute(sql)
 

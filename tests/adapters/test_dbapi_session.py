@@ -17,6 +17,7 @@ import psycopg
 import psycopg.adapt
 import pytest
 
+from guard.effects import Values
 from guard.errors import Misuse, Refused
 from guard_dbapi import postgres_async, sqlite, talk
 from guard_dbapi.driver import Driver, Session, driver
@@ -49,7 +50,10 @@ class Guarded:
 
     witness: Witness
     expected: object = field(default_factory=object)
-    witnessed: dict[str, Any] = field(default_factory=dict)
+    witnessed: dict[str, bytes] = field(default_factory=dict)
+
+    def names(self, _: str) -> tuple[str, ...]:
+        return ()
 
 
 class World:
@@ -99,15 +103,20 @@ class Both:
     def autocommit(self) -> Any:
         return self.take(**({"isolation_level": None} if self.kind == "sqlite" else {"autocommit": True}))
 
+    def sent(self, sql: str, values: dict[str, Any]) -> tuple[str, Values]:
+        """A text with {s} before tables and {name} for parameters, as it is sent, with its values."""
+        places = {key: f":{key}" if self.kind == "sqlite" else f"${n}" for n, key in enumerate(values, 1)}
+        given = values if self.kind == "sqlite" else tuple(values.values())
+        return sql.format(s=f"{self.schema}.", **places), given
+
     def run(self, session: Session, sql: str, *, name: str | None = None, writes: str = "", **values: Any) -> list[Any]:
         """A text with {s} before tables and {name} for parameters."""
-        places = {key: f":{key}" if self.kind == "sqlite" else f"%({key})s" for key in values}
-        text = sql.format(s=f"{self.schema}.", **places)
+        text, given = self.sent(sql, values)
         reads = {(self.schema, table, column) for table, columns in COLUMNS.items() for column in columns}
         verb = sql.split(maxsplit=1)[0].lower()
         kinds = writing(verb, self.schema, writes, ("name", "id")) if writes else frozenset()
         guarded: Any = Guarded(Witness(reads, writes=kinds))
-        return session.run(text, values, guarded, name=name, writes=writes or None).take(MOST)
+        return session.run(text, given, guarded, name=name, writes=writes or None).take(MOST)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -162,11 +171,9 @@ def refused(rule: str) -> Any:
 
 def test_rows_come_in_the_size_that_was_asked_for(both: Both, session: Any) -> None:
     sql = "SELECT id, '%' FROM {s}person WHERE id < {n} AND id <> {m} AND name <> {n2} ORDER BY id"
-    sql = sql if both.kind == "sqlite" else sql.replace("'%'", "'%%'")
-    place = ":{}" if both.kind == "sqlite" else "%({})s"
-    text = sql.format(s=f"{both.schema}.", **{name: place.format(name) for name in ("n", "m", "n2")})
+    text, values = both.sent(sql, {"n": 5, "m": 2, "n2": "x"})
     reads = {(both.schema, "person", "id"), (both.schema, "person", "name")}
-    result = session.run(text, {"n": 5, "m": 2, "n2": "x"}, Guarded(Witness(reads)))
+    result = session.run(text, values, Guarded(Witness(reads)))
     assert result.take(2) == [(1, "%"), (3, "%")]
     assert result.take(5) == [(4, "%")]
     assert result.take(1) == []
@@ -368,18 +375,18 @@ def test_a_failed_transaction_is_never_committed(pg: Both) -> None:
 def test_a_named_cursor_fetches_as_it_is_taken(pg: Both) -> None:
     session = pg.take()
     text = f"SELECT id FROM {pg.schema}.person ORDER BY id"
-    result = session.run(text, {}, Guarded(Witness(set())), name='of "mine"')
+    result = session.run(text, (), Guarded(Witness(set())), name='of "mine"')
     assert result.take(2) == [(1,), (2,)]
     assert pg.run(session, NAMES)[0] == ("n1",)
     assert result.take(MOST) == [(3,), (4,), (5,)]
     assert result.take(1) == result.take(1) == []
-    other = session.run(text, {}, Guarded(Witness(set())), name='of "mine"')
+    other = session.run(text, (), Guarded(Witness(set())), name='of "mine"')
     session.end(commit=True)
     with refused("has ended"):
         other.take(1)
     other.close()
     assert not session.in_transaction
-    again = session.run(text, {}, Guarded(Witness(set())), name='of "mine"')
+    again = session.run(text, (), Guarded(Witness(set())), name='of "mine"')
     session.end(commit=True)
     pg.run(session, NAMES)
     again.close()  # it is of the transaction before, and nothing of this one
@@ -505,24 +512,18 @@ def test_a_text_is_witnessed_once_and_runs_as_it_was_witnessed(pg: Both, monkeyp
     guarded: Any = Guarded(Witness(set()))
     monkeypatch.setattr(witness_postgres, "check", lambda text, *_: seen.append(text))
     for _ in range(3):
-        session.run("SELECT %(b)s::text, %(a)s::text, %(b)s::text, '%%(a)s'", {"a": "1", "b": "2"}, guarded)
+        session.run("SELECT $1::text, $2::text, $1::text, '%(a)s'", ("1", "2"), guarded)
     assert seen == ["SELECT $1::text, $2::text, $1::text, '%(a)s'"]
     monkeypatch.setattr(witness_postgres, "check", _disagrees)
     with refused("GUARD-WITNESS"):
-        session.run("SELECT 1", {}, guarded)
-    assert [one.sql for one in guarded.witnessed.values()] == seen
+        session.run("SELECT 1", (), guarded)
+    assert [one.decode() for one in guarded.witnessed.values()] == seen
 
     session.close()
 
 
 def _disagrees(*_: object) -> None:
     raise Refused.own("GUARD-WITNESS")
-
-
-@pytest.mark.parametrize("text", ["SELECT 1 % 2", "SELECT %s", "SELECT %(a)d", "SELECT %(a", "SELECT '%'"])
-def test_a_percent_sign_that_means_nothing_is_refused(text: str) -> None:
-    with refused("GUARD-WITNESS"):
-        talk.native(text)
 
 
 @pytest.mark.parametrize("missing", ["pgparse", "psycopg"])
@@ -553,7 +554,7 @@ def awaited(pg: Both, work: Callable[[postgres_async.AsyncSession], Awaitable[No
 
 GUARDED: Any = Guarded(Witness(set()))
 ALL = "SELECT id FROM retail.person ORDER BY id"
-WRITE = "UPDATE retail.person SET name = %(new)s WHERE id = 1 RETURNING id"
+WRITE = "UPDATE retail.person SET name = $1 WHERE id = 1 RETURNING id"
 
 
 @POSTGRES
@@ -562,7 +563,7 @@ def test_an_awaited_session_keeps_or_undoes(pg: Both, alone: bool) -> None:
     async def work(session: postgres_async.AsyncSession) -> None:
         for keep, expected in ((False, "n1"), (True, "new")):
             await session.savepoint()
-            result = await session.run(WRITE, {"new": "new"}, GUARDED)
+            result = await session.run(WRITE, ("new",), GUARDED)
             assert await result.take(5) == [(1,)]
             await session.settle(keep=keep)
             assert session.in_transaction is not alone
@@ -576,11 +577,11 @@ def test_an_awaited_session_keeps_or_undoes(pg: Both, alone: bool) -> None:
 @POSTGRES
 def test_an_awaited_session_fetches_from_a_named_cursor(pg: Both) -> None:
     async def work(session: postgres_async.AsyncSession) -> None:
-        result = await session.run(ALL, {}, GUARDED, name="x")
+        result = await session.run(ALL, (), GUARDED, name="x")
         assert await result.take(2) == [(1,), (2,)]
         assert await result.take(9) == [(3,), (4,), (5,)]
         assert await result.take(9) == []
-        other = await session.run(ALL, {}, GUARDED, name="x")
+        other = await session.run(ALL, (), GUARDED, name="x")
         await session.end(commit=True)
         with refused("has ended"):
             await other.take(1)
@@ -593,11 +594,11 @@ def test_an_awaited_session_fetches_from_a_named_cursor(pg: Both) -> None:
 def test_an_awaited_session_says_no_word_of_the_database(pg: Both) -> None:
     async def work(session: postgres_async.AsyncSession) -> None:
         with refused("GUARD-DATABASE") as caught:
-            await session.run("SELECT nothing FROM retail.person", {}, GUARDED)
+            await session.run("SELECT nothing FROM retail.person", (), GUARDED)
         assert caught.value.__context__ is None
         assert await session.end(commit=True) is False
         with pytest.raises(Misuse, match="name"):
-            await session.run(ALL, {}, GUARDED, name="")
+            await session.run(ALL, (), GUARDED, name="")
         await session.set_mode("isolation_level", psycopg.IsolationLevel.SERIALIZABLE)
         assert session.mode("isolation_level") == psycopg.IsolationLevel.SERIALIZABLE
         with refused("GUARD-SQL"):
@@ -610,11 +611,11 @@ def test_an_awaited_session_says_no_word_of_the_database(pg: Both) -> None:
 def test_an_abandoned_session_leaves_nothing(pg: Both) -> None:
     async def work(session: postgres_async.AsyncSession) -> None:
         await session.savepoint()
-        await session.run(WRITE, {"new": "new"}, GUARDED)
+        await session.run(WRITE, ("new",), GUARDED)
         await session.abandon()
         assert session.closed
         with refused("closed"):
-            await session.run(ALL, {}, GUARDED)
+            await session.run(ALL, (), GUARDED)
 
     awaited(pg, work)
     assert names(pg)[0] == "n1"

@@ -144,7 +144,7 @@ class Day(date):
 
 
 def on(dialect: str, value: object) -> object:
-    return Parameters(count=1, names=()).bind([value], frozenset(), frozenset(), dialect)["u0"]
+    return Parameters(count=1, names=()).bind([value], frozenset(), frozenset(), dialect)[0]
 
 
 TYPED = [

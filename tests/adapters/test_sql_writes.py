@@ -18,6 +18,7 @@ from sql_databases import OnPostgres, OnSqlite
 from sql_world import CUSTOMER, OP01, Data, Record, facts, grant, masked, shown
 
 import guard_sql
+from guard.effects import Values
 from guard.errors import Refused
 from guard.model import Condition, Decision, FactCondition, Facts, Write, all_of
 
@@ -85,10 +86,9 @@ def bank(request: pytest.FixtureRequest, banks: dict[str, Bank]) -> Bank:
     return made
 
 
-def ask(bank: Bank, asked: tuple[str, dict[str, object]]) -> Rows:
-    text, bound = asked
-    cursor: Any = bank.connection.execute(text, bound)
-    return list(cursor.fetchall())
+def ask(bank: Bank, asked: tuple[str, Values]) -> Rows:
+    cursor: Any = bank.raw() if isinstance(bank, OnPostgres) else bank.connection
+    return list(cursor.execute(*asked).fetchall())
 
 
 def tried(

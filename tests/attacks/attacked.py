@@ -20,9 +20,10 @@ import sqlalchemy.dialects.postgresql
 
 import guard_sql
 from guard import catalogue
+from guard.effects import Values
 from guard.errors import Refused
 from guard.model import ALWAYS, NEVER, Decision, Facts, GrantCondition, Treatment
-from guard_dbapi.talk import PINNED, native
+from guard_dbapi.talk import PINNED
 from guard_ledger import tables as ledger_tables
 from guard_sql import witness_postgres
 
@@ -264,8 +265,7 @@ class OnPostgres:
     def witnessed(self, guarded: guard_sql.Guarded) -> str:
         sql, _ = guarded.bind(None, FACTS)
         try:
-            made = native(sql)
-            witness_postgres.check(made.sql, guarded.expected, made.names)
+            witness_postgres.check(sql, guarded.expected, guarded.names(sql))
         except Refused as refused:
             return str(refused.detail)
         return ""
@@ -282,11 +282,10 @@ class OnPostgres:
             connection.close()
 
 
-def _answer(
-    connection: psycopg.Connection[Any], sql: str, parameters: dict[str, object] | None, visible: int | None
-) -> Said:
+def _answer(connection: psycopg.Connection[Any], sql: str, parameters: Values | None, visible: int | None) -> Said:
     try:
-        cursor = connection.execute(sql.encode(), parameters)
+        cursor = psycopg.RawCursor(connection)
+        cursor.execute(sql.encode(), parameters)
         rows = cursor.fetchall() if cursor.description else []
         made = [repr(row[:visible]) for row in rows]
         # Rows that nobody ordered come as the planner likes: that is the cost channel.

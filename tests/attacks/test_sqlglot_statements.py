@@ -26,7 +26,6 @@ import guard_sql
 from guard import catalogue
 from guard.errors import Refused
 from guard.model import Decision, GrantCondition
-from guard_dbapi.talk import native
 from guard_sql import paramstyle, witness_postgres
 
 Kind = Literal["sqlite", "postgres"]
@@ -109,9 +108,9 @@ def texts(guarded: guard_sql.Guarded) -> Iterator[guard_sql.guarded.Text]:
 
 def on_postgres(guarded: guard_sql.Guarded) -> None:
     for text in texts(guarded):
-        assert text.pyformat == paramstyle.pyformat(text.sql), "as its parts, so the whole"
-        made = native(text.pyformat)
-        witness_postgres.check(made.sql, guarded.expected, made.names)
+        assert text.split == paramstyle.split(text.sql), "as its parts, so the whole"
+        assert text.sent.sql == paramstyle.numbered(text.sql, text.sent.names), "one number for one name"
+        witness_postgres.check(text.sent.sql, guarded.expected, text.sent.names)
 
 
 def on_sqlite(of: guard_sql.Site, guarded: guard_sql.Guarded) -> None:

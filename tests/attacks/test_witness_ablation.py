@@ -24,7 +24,6 @@ from sqlglot import exp
 import guard_sql
 from guard.catalogue import Public
 from guard.errors import Refused
-from guard_dbapi.talk import native
 from guard_sql import changes, grammar, queries, rewrite, sources, witness, witness_postgres
 from guard_sql.scope import Field, From, aliased, quoted
 from guard_sql.world import Table, World, fold
@@ -153,7 +152,7 @@ def outside_postgres(guarded: guard_sql.Guarded) -> bool:
     """Whether PostgreSQL would read a table or call a function that is not in the plan."""
     reads = {one[:2] for one in guarded.expected.reads}
     try:
-        trees = pgparse.parse(native(guarded.bind(None, FACTS)[0]).sql)
+        trees = pgparse.parse(guarded.bind(None, FACTS)[0])
     except (pgparse.PGQueryError, Refused):
         return False
     ctes = {node["ctename"] for tag, node in _nodes(trees) if tag == "CommonTableExpr"}

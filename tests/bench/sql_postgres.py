@@ -214,7 +214,7 @@ def opened(folder: Path, url: str) -> Guard:
     made = Guard.open(Settings.load(folder / "guard.yaml"))
     release = made.active
     decider = Decider(Fixed(release.decider.engine.digests), ["floor"], catalogue_digest=release.catalogue.digest)  # type: ignore[arg-type]  # one answer for each entry point is enough here
-    made._release = msgspec.structs.replace(release, decider=decider)
+    made.roads.active = msgspec.structs.replace(release, decider=decider)
     return made
 
 
@@ -303,12 +303,10 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
 
             def text(on: Any = alone, guarded: Any = guarded, facts: Any = facts, given: Any = given) -> Any:
                 sql, values = guarded.bind(given, facts)
-                native = talk.witnessed(sql, guarded)
-                return on.execute(native.sent, native.values(values)).fetchall()
+                return on.execute(talk.witnessed(sql, guarded), values).fetchall()
 
             bound, values = guarded.bind(given, facts)
-            native = talk.witnessed(bound, guarded)
-            ready = (native.sent, native.values(values))
+            ready = (talk.witnessed(bound, guarded), values)
             guard.register.append = lambda _: 0  # type: ignore[method-assign]  # measured without it
             rows = road()
             for other in (direct(secured), [row[: -guarded.hidden] for row in text()]):
@@ -367,7 +365,7 @@ def own(guard: Guard) -> list[str]:
         def witnessed() -> None:
             # Its cached parts are made again.
             fresh = msgspec.structs.replace(guarded, many=msgspec.structs.replace(guarded.many))
-            asked = talk.native(fresh.many.pyformat)
+            asked = fresh.many.sent
             witness_postgres.check(asked.sql, fresh.expected, asked.names)
 
         def repeated() -> None:

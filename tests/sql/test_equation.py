@@ -333,6 +333,7 @@ class Postgres:
         import psycopg
 
         self.error: type[Exception] = psycopg.Error
+        self.sent = psycopg.RawCursor
         self.site = site("postgres", "raw")
         self.raw = psycopg.connect(url, autocommit=True)
         self._do("CREATE SCHEMA raw")
@@ -396,7 +397,7 @@ class Postgres:
     def guarded(self, made: guard_sql.Guarded, parameters: Sequence[object], facts: Facts) -> Rows:
         with self._undone("pg_catalog, pg_temp"):
             sql, bound = made.bind(parameters or None, facts)
-            rows: Rows = self._do(sql, bound).fetchall()
+            rows: Rows = self.sent(self.raw).execute(sql.encode(), bound).fetchall()
             return rows
 
     def close(self) -> None:

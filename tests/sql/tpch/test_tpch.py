@@ -91,6 +91,7 @@ class Shop:
         import psycopg
 
         self.raw = psycopg.connect(url, autocommit=True)
+        self.sent = psycopg.RawCursor
         rows = tpch.tables()
         self.do("SET statement_timeout = '120s'")
         for schema in ("raw", "copy", "guard"):
@@ -137,7 +138,8 @@ class Shop:
 
     def asked(self, sql: str, path: str, parameters: Any = None) -> tuple[Rows, list[str]]:
         self.do(f"SET search_path = {path}")
-        cursor = self.do(sql, parameters)
+        cursor = self.sent(self.raw)
+        cursor.execute(sql.encode(), parameters)
         return cursor.fetchall(), [one[0] for one in cursor.description]
 
     def close(self) -> None:
