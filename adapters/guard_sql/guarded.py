@@ -24,16 +24,12 @@ class Sent(NamedTuple):
     """A text as PostgreSQL itself reads it, with `$1`, `$2` … for its parameters."""
 
     sql: str
+    names: tuple[str, ...]
+    """What the parameters are called elsewhere."""
     places: tuple[int, ...]
-    """Which of the program's parameters come first; those of the guard follow."""
-    own: tuple[str, ...]
+    """Which of the program's parameters come first."""
     values: Callable[[Facts], tuple[str | int | None, ...]]
-    """What gives those their values."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the parameters are called elsewhere."""
-        return (*map(parameter_name, self.places), *self.own)
+    """What gives those of the guard, which follow, their values."""
 
 
 class Text(Struct, frozen=True, eq=False, dict=True):
@@ -71,10 +67,10 @@ class Text(Struct, frozen=True, eq=False, dict=True):
         used = {*split[1::2]}
         own = tuple(name for name in self.own if name in used)
         places = tuple(sorted(place_of(name) for name in used.difference(own)))
-        made = Sent("", places, own, values(own))
-        numbers = {name: f"${number}" for number, name in enumerate(made.names, start=1)}
-        sql = "".join(numbers[one] if at % 2 else one for at, one in enumerate(split))
-        return made._replace(sql=sql)
+        names = (*map(parameter_name, places), *own)
+        numbers = {name: f"${number}" for number, name in enumerate(names, start=1)}
+        sql = "".join([numbers[one] if at % 2 else one for at, one in enumerate(split)])
+        return Sent(sql, names, places, values(own))
 
 
 class Written(Struct, frozen=True, eq=False):
@@ -200,7 +196,7 @@ class Guarded(Struct, frozen=True, eq=False, dict=True, weakref=True):
             own = () if facts is None else zip(text.own, text.values(facts), strict=True)
             return text.sql, dict(zip(self.parameters.named, made, strict=True)) | dict(own)
         sent = text.sent
-        if len(sent.places) < len(made):
+        if sent.places != self.parameters.places:
             made = [made[place] for place in sent.places]
         if facts is not None:
             made += sent.values(facts)

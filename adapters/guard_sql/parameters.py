@@ -95,9 +95,14 @@ class Parameters(Struct, frozen=True, eq=False, dict=True):
         return made
 
     @cached_property
+    def places(self) -> tuple[int, ...]:
+        """The places of its values."""
+        return tuple(range(self.total))
+
+    @cached_property
     def named(self) -> tuple[str, ...]:
         """What its values are called in the guarded text."""
-        return tuple(parameter_name(place) for place in range(self.total))
+        return tuple(parameter_name(place) for place in self.places)
 
     def _values(self, given: Sequence[object] | Mapping[str, object] | None) -> Sequence[object]:
         if self.names:
