@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from uuid import UUID
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sql_world import (
+    CATALOGUE,
     FACTS,
     LOAN,
     OP01,
@@ -16,7 +18,9 @@ from sql_world import (
     plan,
 )
 
+import guard_sql
 from guard.errors import Refused
+from guard_sql.conditions import value
 from guard_sql.parameters import Parameters
 
 BY_PLACE = "SELECT loan_id FROM loan WHERE status = ? OR principal > ? LIMIT ?, ?"
@@ -203,3 +207,27 @@ def test_what_could_be_more_than_a_value_is_refused_on_postgresql(value: object)
     with pytest.raises(Refused) as raised:
         on("postgres", value)
     assert raised.value.rules == ("GUARD-SQL-PARAMETERS",)
+
+
+def test_on_postgresql_values_come_in_the_order_of_their_numbers() -> None:
+    site = guard_sql.Site(catalogue=CATALOGUE, holder="bank", schemas={"retail": "retail"}, dialect="postgres")
+    sql = "SELECT loan_id FROM loan WHERE status = %(s)s OR principal > %(p)s OR status <> %(s)s OR status = ':u7 $1'"
+    made = guard_sql.plan(sql, site, pyformat=True).apply(decision(LOAN, OP01))
+    text, values = made.bind({"p": 1, "s": "open"}, FACTS)
+    names = made.names(text)
+    assert names[:2] == ("u0", "u1")
+    assert values == ("open", 1, *(value(name, FACTS) for name in names[2:]))
+    assert (text.count('"status" = $1'), text.count('"status" <> $1'), text.count("':u7 $1'")) == (1, 1, 1)
+    assert {f"${number}" for number in range(1, len(names) + 1)} == {*re.findall(r"\$\d+", text)}
+
+
+class Longer(list[object]):
+    """Says that it is shorter than it is."""
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_more_values_than_were_counted_are_refused() -> None:
+    with pytest.raises(Refused):
+        Parameters(count=1, names=()).bind(Longer([1, 2]), frozenset(), frozenset(), "postgres")
