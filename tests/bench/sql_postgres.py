@@ -299,7 +299,7 @@ def running(guard: Guard, url: str, reader: str) -> list[str]:
             plan = guard_sql.plan(sql, site, pyformat=given is not None)
             activity = _activity(guard, acting, plan)
             guarded = plan.apply(guard.decide([activity])[0])
-            facts = guard.roads._attempt(acting, plan, sql, None, "sql").facts
+            facts = guard.roads._attempt(acting, plan, sql, None, "sql")[0].facts
 
             def text(on: Any = alone, guarded: Any = guarded, facts: Any = facts, given: Any = given) -> Any:
                 sql, values = guarded.bind(given, facts)
@@ -351,7 +351,7 @@ def own(guard: Guard) -> list[str]:
         activity = _activity(guard, acting, plan)
         guard.decide([activity])
         (decision,) = guard.decide([activity])
-        facts = guard.roads._attempt(acting, plan, sql, None, "sql").facts
+        facts = guard.roads._attempt(acting, plan, sql, None, "sql")[0].facts
         guarded = cache.apply(plan, decision)
 
         def point() -> None:
