@@ -13,7 +13,6 @@ from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import Activity, Actor, Decision, Declared, Operation, Reason, Recipient, Remedy, Role
 from guard.operation import Permit
-from guard.purposes import Purposes
 from guard.release import Release
 from guard.roads import Roads
 
@@ -132,7 +131,7 @@ class Guard:
         if purpose is None or purpose not in self.roads.active.purposes:
             open_to = purposes.open_to(self.roads.active.purposes, actor, operation, recipient)
             reasons = (_of_purposes(open_to, purpose),)
-            detail = None if purpose is None else _unknown(purpose, self.roads.active.purposes)
+            detail = None if purpose is None else purposes.unknown(purpose, self.roads.active.purposes)
             raise self._registered(
                 Refused(reasons, detail=detail, catalog=self.roads.active.messages),
                 Draft(kind="denied", actor=actor, recipient=recipient, reasons=reasons),
@@ -167,7 +166,7 @@ class Guard:
         """
         who = Actor(id=actor, kind="service") if isinstance(actor, str) else actor
         if purpose not in self.roads.active.purposes:
-            raise Misuse(_unknown(purpose, self.roads.active.purposes))
+            raise Misuse(purposes.unknown(purpose, self.roads.active.purposes))
 
         def opened(*given: Any, **named: Any) -> context.Acting:
             # A job that is about one person is not about everybody where its arguments name nobody.
@@ -247,12 +246,6 @@ class Guard:
     def _registered(self, refusal: Refused, draft: Draft) -> Refused:
         refusal.entry = self._parts.register.append(draft)
         return refusal
-
-
-def _unknown(purpose: object, known: Purposes) -> str:
-    """An institution of this kind may know the purpose that was meant, though the actor has another role."""
-    near = names.near(str(purpose), [name for name, one in known.items() if one.offered])
-    return f"{purpose!s:.64} is not a purpose" + (f"; did you mean {near}?" if near else ".")
 
 
 def _of_purposes(open_to: Sequence[str], asked: object) -> Reason:

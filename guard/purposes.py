@@ -5,12 +5,13 @@ Nothing is decided here. It says what to write where a purpose is missing or mis
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from guard.model import Actor, Recipient
+from guard import names
+from guard.model import Actor, Consent, Recipient
 
 
 class Purpose(msgspec.Struct, frozen=True):
@@ -49,6 +50,23 @@ def known(floor: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Pur
     closed = {name for name, entry in categories.items() if entry.get("closed")}
     made = {name: _purpose({**common, **_own(entry, closed)}, profile, own=True) for name, entry in _entries(profile)}
     return made | {name: _purpose(entry, profile, own=False) for name, entry in _entries(floor)}
+
+
+def unknown(purpose: object, purposes: Purposes) -> str:
+    """That no policy knows a purpose. One of this kind of institution may be meant, though it is for another role."""
+    return _no(str(purpose), "purpose", [name for name, one in purposes.items() if one.offered])
+
+
+def unknown_in(consent: Consent, purposes: Purposes, categories: Collection[str]) -> str | None:
+    """Which purposes and categories of a consent no policy knows, and which may be meant; None if all are known."""
+    said = [unknown(one, purposes) for one in consent.purposes if one not in purposes]
+    said += [_no(one, "category", categories) for one in consent.categories if one not in categories]
+    return " ".join(said) or None
+
+
+def _no(word: str, kind: str, known: Collection[str]) -> str:
+    near = names.near(word, known)
+    return f"{word:.64} is not a {kind}" + (f"; did you mean {near}?" if near else ".")
 
 
 def open_to(purposes: Purposes, actor: Actor | None, operation: str, recipient: Recipient) -> tuple[str, ...]:

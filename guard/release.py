@@ -19,13 +19,14 @@ class Release(msgspec.Struct, frozen=True):
     """What one guard decides by.
 
     `digests` names the sources and the compiled module of each layer, the profile and the catalogue
-    (`sha256:…`), `purposes` those that the floor or the profile knows.
+    (`sha256:…`), `purposes` those that the floor or the profile knows, `categories` those of the floor.
     """
 
     catalogue: Catalogue
     decider: Decider
     messages: Messages
     purposes: Purposes
+    categories: frozenset[str]
     digests: Mapping[str, str]
 
     def close(self) -> None:

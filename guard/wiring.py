@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 
 from guard import clock
 from guard.config import Settings
 from guard.drive import Answers
+from guard.purposes import unknown_in
 from guard.release import Release
 from guard_engine import releases
 from guard_ledger.ledger import Ledger
@@ -56,6 +57,7 @@ def parts(
             now=now,
             append=register.append,
             messages=decides.messages,
+            unknown=partial(unknown_in, purposes=decides.purposes, categories=decides.categories),
         )
         undo.callback(ledger.close)
         ledger.rejudge()

@@ -637,6 +637,44 @@ def test_a_record_that_is_not_well_formed_is_refused(ledger, wrong):
     assert ledger.sequence() == 0
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"granted_at": NOW + 0.5}, "consent.granted_at is a float: write whole seconds, int(time())."),
+        (
+            {"operations": ("read",)},
+            "consent.operations: 'read' is none of collect, store, use, process, transmit, provide, disclose, delete.",
+        ),
+        ({"operations": ("use", "proces")}, "disclose, delete; did you mean process?"),
+        ({"purposes": "wealth_review"}, 'consent.purposes is a str: write a tuple of texts, such as ("…",).'),
+        ({"categories": ("income", 1234567)}, "consent.categories[1] is an int: write text."),
+        ({"assurance": "sure"}, "consent.assurance: 'sure' is none of asserted, observed, proved"),
+        ({"separate": 1}, "consent.separate is an int: write True or False."),
+        ({"notice": {"id": "n-1"}}, "consent.notice.version is missing."),
+        ({"notice": "n-1"}, "consent.notice is a str: write the record of its kind or None."),
+        ({"subject": 1234567}, "subject is an int: write text."),
+        ({"id": 1234567}, "consent.id is an int: write text."),
+    ],
+)
+def test_the_part_of_a_consent_that_is_wrong_is_named_and_no_value_of_a_persons(ledger, changes, said):
+    with pytest.raises(Refused) as refused:
+        ledger.record(record(**changes))
+    assert said in str(refused.value)
+    assert "1234567" not in str(refused.value)
+
+
+def test_a_void_consent_is_told_which_of_its_words_no_policy_knows(place, now):
+    def unknown(one: Consent) -> str | None:
+        return "identitty is not a category." if "identitty" in one.categories else None
+
+    with Ledger(place.url, judge=judge, judged="", zone=ZONE, now=now, unknown=unknown) as ledger:
+        with pytest.raises(Refused, match=r"PI-06.*identitty is not a category\."):
+            ledger.record(record("c-1", categories=("identitty",), preticked=True))
+        with pytest.raises(Refused) as refused:
+            ledger.record(record("c-2", preticked=True))
+        assert refused.value.detail is None
+
+
 def test_an_asserted_consent_needs_no_evidence(ledger, place):
     ledger.record(record(assurance="asserted", evidence=None))
     assert rows(place, "SELECT assurance, recorder, evidence FROM guard_grant") == [(0, "web", None)]

@@ -6,18 +6,41 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from guard import Actor, Guard, Refused
 from guard.demo import bank
-from guard.model import Recipient
+from guard.model import Consent, Notice, Recipient
 from guard.names import meant, near, nearest_first
-from guard.purposes import known, open_to
+from guard.purposes import known, open_to, unknown_in
 from guard_engine import shipped
+from guard_ledger.consent_record import ConsentRecord
 
 FLOOR: dict[str, Any] = json.loads((shipped.sources("floor") / "data.json").read_text("utf-8"))
 OWN = {"financial_advice": {"basis": ["consent"], "categories": ["identity", "aml"], "roles": ["loan_officer"]}}
 STAFF, SUBJECT = Recipient(kind="staff"), Recipient(kind="subject")
+CONSENT = Consent(
+    id="c-1",
+    purposes=("financial_advice",),
+    operations=("use",),
+    categories=("identity",),
+    recipient=None,
+    basis="consent",
+    method="opt_in",
+    form="web",
+    separate=False,
+    written=False,
+    bundled=False,
+    preticked=False,
+    refusal_denies_service=False,
+    adverse_effect_told=False,
+    guardian=False,
+    notice=Notice(id="n-1", version="1", shown_at=1),
+    granted_at=1,
+    expires_at=86_401,
+    assurance="asserted",
+)
 LIN = Actor(id="officer-lin", roles=("loan_officer",), unit="branch-3")
 
 
@@ -125,3 +148,22 @@ def _law(guard: Guard) -> Any:
 
 def _words(guard: Guard) -> Any:
     return guard.active.messages
+
+
+def test_words_of_a_consent_that_no_policy_knows_are_named_with_what_may_be_meant() -> None:
+    consent = msgspec.structs.replace(
+        CONSENT, purposes=("loan_underwritng",), categories=("identitty", "income", "zzz")
+    )
+    assert unknown_in(consent, at("bank"), FLOOR["categories"]) == (
+        "loan_underwritng is not a purpose; did you mean loan_underwriting? "
+        "identitty is not a category; did you mean identity? zzz is not a category."
+    )
+    assert unknown_in(CONSENT, at("bank"), FLOOR["categories"]) is None
+
+
+def test_the_refusal_of_a_void_consent_names_its_misspelt_words(guard: Guard) -> None:
+    consent = msgspec.structs.replace(CONSENT, categories=("identitty",))
+    with pytest.raises(Refused) as raised:
+        guard.consents.record(ConsentRecord(consent=consent, subject="1001", recorder="web"))
+    assert raised.value.detail == "identitty is not a category; did you mean identity?"
+    assert "GUARD-CONSENT" not in raised.value.rules  # the verdict is the policies'

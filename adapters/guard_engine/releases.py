@@ -38,6 +38,7 @@ def assemble(settings: Settings, declared: Catalogue, bundles: Sequence[Bundle],
         decider=Decider(engine, layers, catalogue_digest=declared.digest, cache=cache),
         messages=Messages({rule: words for one in bundles for rule, words in one.rules.items()}),
         purposes=MappingProxyType(purposes.known(data.get("floor", {}), data.get("profile", {}))),
+        categories=frozenset(data.get("floor", {}).get("categories", {})),
         digests=_digests(bundles, declared),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -17,6 +16,7 @@ from guard.context import subject_key
 from guard.errors import Refused
 from guard.model import Consent, Scope, Verdict, normal_scopes
 from guard.wire import canonical
+from guard_ledger import consent_faults
 
 EVERY: Final = "*"
 """The recipient of a withdrawal that is meant for all of them; so no recipient is called this."""
@@ -51,8 +51,8 @@ class ConsentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 def checked(raw: ConsentRecord) -> ConsentRecord:
     """The record with every type checked (a constructor checks none), in canonical text; or GUARD-CONSENT."""
     typed = _typed(raw)
-    if typed is None:  # raised here, so that the error, which may quote the record, is not even its context
-        raise Refused.own("GUARD-CONSENT", "A part is missing, unknown or of a wrong type.")
+    if isinstance(typed, str):  # raised here, so that the error, which may quote the record, is not even its context
+        raise Refused.own("GUARD-CONSENT", typed)
     record, text = typed
     subject_key(record.subject)
     one = record.consent
@@ -75,12 +75,15 @@ def checked(raw: ConsentRecord) -> ConsentRecord:
     return record
 
 
-def _typed(raw: ConsentRecord) -> tuple[ConsentRecord, str] | None:
-    """The record with its types checked, and its canonical JSON."""
-    with suppress(msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+def _typed(raw: ConsentRecord) -> tuple[ConsentRecord, str] | str:
+    """The record with its types checked, and its canonical JSON; or what is wrong with it."""
+    try:
         record = msgspec.convert(msgspec.to_builtins(raw, builtin_types=_NOT_TEXT), ConsentRecord)
         return record, canonical(record).decode()
-    return None
+    except msgspec.ValidationError as error:
+        return consent_faults.said(error)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError):
+        return "A part is of a type that no consent record holds, or a text or number that JSON does not hold."
 
 
 def name(text: str) -> None:

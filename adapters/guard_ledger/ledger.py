@@ -75,13 +75,14 @@ class Ledger:
     person keys, which are closed with the ledger; by default they lie in the same database: in one of their own,
     keys can be made while the program holds the ledger's database. `append` registers what is recorded and
     withdrawn, one entry a call that changes something, before it is committed: what it refuses is not kept.
-    Where the commit fails after that, the register says more than happened, never less.
+    Where the commit fails after that, the register says more than happened, never less. `unknown` says which words of
+    a consent no policy knows, for the refusal of one that is void.
 
     Who recorded a consent never acts on it: the guard cannot verify evidence yet, so whatever its assurance
     says, an officer could have invented it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what one ledger stands on; `open` is how it is made
         self,
         url: str | URL,
         *,
@@ -93,6 +94,7 @@ class Ledger:
         persons: PersonKeys | None = None,
         append: Callable[[Draft], object] = lambda _: None,
         messages: Messages = OWN,
+        unknown: Callable[[Consent], str | None] = lambda _: None,
     ) -> None:
         self._judge = judge
         self._judged = judged
@@ -100,6 +102,7 @@ class Ledger:
         self._now = now
         self._append = append
         self._messages = messages
+        self._unknown = unknown
         self._scopes: dict[Pairs, int] = {}
         self._marked: tuple[float, int] | None = None
         self._store = Store(url, metadata, wait, _begin)
@@ -120,6 +123,7 @@ class Ledger:
         now: clock.Clock = clock.system,
         append: Callable[[Draft], object] = lambda _: None,
         messages: Messages = OWN,
+        unknown: Callable[[Consent], str | None] = lambda _: None,
     ) -> Self:
         """The ledger in the database that the settings name."""
         return cls(
@@ -132,6 +136,7 @@ class Ledger:
             persons=persons,
             append=append,
             messages=messages,
+            unknown=unknown,
         )
 
     def identity(self) -> str:
@@ -164,7 +169,7 @@ class Ledger:
         `by` is who records it: then the recorder is this actor, whatever the record says. The same record again
         changes nothing and gives the verdict of the first time. Another record under the same consent id is refused.
         """
-        return self._said(self.record_many((record,), by=by)[0])
+        return self._said(self.record_many((record,), by=by)[0], record)
 
     def record_many(self, records: Iterable[ConsentRecord], *, by: Actor | None = None) -> tuple[Verdict, ...]:
         """Judges and keeps many consents in one transaction, all or none; gives every verdict, valid or not."""
@@ -177,7 +182,7 @@ class Ledger:
         until the new one is found valid, and ends with it: a withdrawal of either withdraws both.
         """
         name(consent_id)
-        return self._said(self._record((record,), by, consent_id)[0])
+        return self._said(self._record((record,), by, consent_id)[0], record)
 
     def publish(self, notice: Notice, *, by: Actor | None = None) -> None:
         """Keeps what a version of a notice says, by its digest; refused where it is known to say something else.
@@ -204,9 +209,10 @@ class Ledger:
 
         self._store.write(keeping)
 
-    def _said(self, verdict: Verdict) -> Verdict:
+    def _said(self, verdict: Verdict, record: ConsentRecord) -> Verdict:
         if not verdict.valid:
-            raise Refused(verdict.reasons or (Reason(rule="GUARD-CONSENT"),), catalog=self._messages)
+            reasons = verdict.reasons or (Reason(rule="GUARD-CONSENT"),)
+            raise Refused(reasons, detail=self._unknown(record.consent), catalog=self._messages)
         return verdict
 
     def _record(
