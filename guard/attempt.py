@@ -116,9 +116,9 @@ class Attempt(msgspec.Struct, kw_only=True):
             review=review,
         )
 
-    def refused(self, reasons: Sequence[Reason], detail: str | None = None) -> Refused:
+    def refused(self, reasons: Sequence[Reason], detail: str | None = None, untold: Sequence[str] = ()) -> Refused:
         """A refusal of this attempt in the words of its policies."""
-        return Refused(reasons, detail=detail, catalog=self.messages)
+        return Refused(reasons, detail=detail, catalog=self.messages, untold=untold)
 
     @property
     def _word(self) -> str:

@@ -57,7 +57,8 @@ class Refused(GuardError):
 
     `reasons` are the rules that spoke, each with its remedy; `detail` is a sentence about this very case
     that is free of personal data and of database error text. `entry` is the register entry that keeps the
-    refusal, null if it could not be registered.
+    refusal, null if it could not be registered. `untold` are rules that failed, or may have, where whoever asked may
+    not know which: they are for the operator's log, and neither the message nor `problem` has them.
     """
 
     status = 403
@@ -70,10 +71,12 @@ class Refused(GuardError):
         detail: str | None = None,
         catalog: messages.Messages | None = None,
         entry: int | None = None,
+        untold: Sequence[str] = (),
     ) -> None:
         self.reasons = tuple(reasons)
         self.detail = detail
         self.entry = entry
+        self.untold = tuple(untold)
         self._messages = catalog or messages.OWN
         super().__init__(self.explain())
 

@@ -44,7 +44,9 @@ def missing(attempt: Attempt, decision: Decision, subject: str) -> Road:
             raise attempt.refused(failing)
         failing = yield from _failing(attempt, source, of_person, subject)
         if failing:
-            raise attempt.refused(failing if of_actor else (ABSENT,))
+            if of_actor:
+                raise attempt.refused(failing)
+            raise attempt.refused((ABSENT,), untold=sorted({reason.rule for reason in failing}))
 
 
 def hides(decision: Decision) -> bool:

@@ -19,7 +19,7 @@ from guard.attempt import Attempt
 from guard.effects import Append, Effect
 from guard.enforce import decided, registered
 from guard.missing import ABSENT, hides, missing
-from guard.model import ALWAYS, Outcome
+from guard.model import ALWAYS, Outcome, rules_of
 from guard.obligations import approval, approved, needed
 from guard.records import Plan, Records
 from guard.standing import Standing
@@ -46,7 +46,8 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
         yield from missing(attempt, decision, attempt.facts.subject)
     if not persons and records.alone and (hides(decision) if named else terms.rows != ALWAYS):
         # One record that is hidden is no empty list: where there might be one, that there is none is told alike.
-        raise attempt.refused((ABSENT,))
+        # Untold are all that may have hidden it: the log must not say either what a record holds.
+        raise attempt.refused((ABSENT,), untold=rules_of(terms.rows))
     review: str | None = None
     if need.reasons:
         review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))

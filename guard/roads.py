@@ -193,6 +193,13 @@ class Roads:
         refusal.entry = await self._parts.register.append_soon(_unplanned(acting, refusal, statement))
         return refusal
 
+    @property
+    def shard(self) -> str | None:
+        """The part of the register that this process writes: with it the number of an entry names one. None: closed."""
+        with suppress(Refused):
+            return self._parts.register.shard
+        return None
+
     # --- Parts ---
 
     def _of_records(

@@ -9,6 +9,8 @@ Details (RFC 9457). The open context is in `scope["guard"]`.
 
 Where policies may leave something out of an answer, only those of its headers leave that say nothing of any person
 (`guard_asgi.headers.SILENT`, and the Location of a redirection), and no cache keeps it.
+
+Where the client is told GUARD-ABSENT, or an answer is withheld, the logger `guard.asgi` says why, without a value.
 """
 
 from guard_asgi.middleware import GuardMiddleware

@@ -16,7 +16,7 @@ from guard.context import Acting
 from guard.errors import GuardError, Misuse, Refused
 from guard.facade import Guard
 from guard.model import Actor
-from guard_asgi import incoming, problem
+from guard_asgi import incoming, problem, withheld
 from guard_asgi.acts import beside
 from guard_asgi.headers import names
 from guard_asgi.incoming import Receive
@@ -239,6 +239,7 @@ class _Request:
             raise refused
         if refused.entry is None and self.actor is not None:
             refused = await self._registered(self.actor, refused)
+        await withheld.say(self.rule, refused, self.guard.roads.shard, self.answer)
         await self._problem(refused.problem(problem.language(self.scope["headers"])))
 
     async def _registered(self, actor: Actor, refused: Refused) -> Refused:

@@ -16,6 +16,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from guard import drive
+from guard.catalogue import Subject
 from guard.config import Limits
 from guard.context import Acting
 from guard.errors import Refused
@@ -109,7 +110,7 @@ class Answer:
         self._served: Final = served
         self._scope: Final = scope
         self._send: Final = send
-        self._method: Final[str] = scope["method"]
+        self.method: Final[str] = scope["method"]
         self._course: Final = Course(scope)
         self._start: Message | None = None
         self._parts: list[Message] = []
@@ -117,6 +118,7 @@ class Answer:
         self._unread: Refused | None = None
         self._ended = False
         self._reduced = False
+        self._came: JsonRecords | None = None
         self.refusal: Refused | None = None
         self.sent = False
         """Whether anything of an answer went out."""
@@ -231,18 +233,18 @@ class Answer:
         """Decides on an answer without records: that there are none tells too, but for who was taken in just now."""
         asked, way = self._served.rule.request, self._served.rule.response
         if asked is None or asked.operation not in {"collect", "store"}:
-            whole = way.shape.place.fields if way is not None and self._method == "HEAD" else frozenset()
+            whole = way.shape.place.fields if way is not None and self.method == "HEAD" else frozenset()
             await self._released(partial(Nothing, whole, alone=self._about_one))
 
     @property
     def _about_one(self) -> bool:
         """Whether an answer without records says that one is not there; a list that fails says nothing of any."""
-        none = self.status in GONE or (self._method in SAFE and (self.status or 500) < 300)
+        none = self.status in GONE or (self.method in SAFE and (self.status or 500) < 300)
         return none or self._served.rule.subject is not None
 
     def _expected_records(self, body: bytes) -> Records:
         """The records of an answer; where it has another shape than declared, the log says so: it looks like nobody."""
-        records = self._records(body)
+        self._came = records = self._records(body)
         if records.strange:
             way = records.shape
             declared = sorted(way.place.fields)
@@ -254,6 +256,29 @@ class Answer:
                 f" and {len(declared) - MOST} more" if len(declared) > MOST else "",
             )
         return records
+
+    async def nameless(self) -> tuple[str, ...]:
+        """The pointers of subjects whom a record of the answer had to name and does not; as declared, no values."""
+        way, came = self._served.rule.response, self._came
+        if way is None or came is None or not came.count:
+            return ()
+        subjects = self._served.guard.roads.source(way.source).subjects
+        return await run_sync(unnamed, came, subjects) if self._size > INLINE else unnamed(came, subjects)
+
+    @property
+    def of_others(self) -> bool:
+        """Whether there are records, in an answer about one person."""
+        return self._came is not None and self._came.count > 0 and self._served.acting.subject is not None
+
+    async def _say_hidden(self) -> None:
+        """Says in the log that a list is empty because its records do not name whom they must."""
+        missing = await self.nameless()
+        if missing:
+            _log.warning(
+                "%s: no record of its answer has %s, so all are left out: repeat the subject's key in each.",
+                self._served.rule.name,
+                " and ".join(missing),
+            )
 
     def _records(self, body: bytes) -> JsonRecords:
         way = self._served.rule.response
@@ -289,6 +314,8 @@ class Answer:
         outcomes = of_answer.outcomes
         if outcomes and outcomes[-1].reduced:
             self._reduced = True
+        if self._came is not None and self._came.count and outcomes and not outcomes[-1].rows:
+            await self._say_hidden()
         return goes
 
     async def _flush(self, came: bytes, goes: bytes) -> None:
@@ -297,10 +324,10 @@ class Answer:
         if start is None:
             raise RuntimeError("A body was sent before its answer began.")
         if came == goes and not self._reduced:
-            await self._out(_plain(start, empty=not came, head=self._method == "HEAD"), self._parts)
+            await self._out(_plain(start, empty=not came, head=self.method == "HEAD"), self._parts)
             return
         headers = self._silent(start, len(goes))
-        if not came and self._method == "HEAD":
+        if not came and self.method == "HEAD":
             headers = without(headers, (b"content-length",))
         headers.append(UNCACHED)
         await self._out(
@@ -316,7 +343,7 @@ class Answer:
         kept = without(self._silent(start, len(body)), OF_BODY)
         kept += [*headers, (b"content-length", str(len(body)).encode()), UNCACHED]
         message = {**start, "headers": kept, "trailers": False}
-        await self._out(message, [{"type": "http.response.body", "body": b"" if self._method == "HEAD" else body}])
+        await self._out(message, [{"type": "http.response.body", "body": b"" if self.method == "HEAD" else body}])
 
     async def _out(self, start: Message, parts: Sequence[Message]) -> None:
         self._served.acting.close()
@@ -324,6 +351,16 @@ class Answer:
         await self._send(start)
         for part in parts:
             await self._send(part)
+
+
+def unnamed(records: JsonRecords, subjects: Mapping[str, Subject]) -> tuple[str, ...]:
+    """The pointers of those of these subjects whom every record must name and one does not."""
+    try:
+        persons = records.persons()
+    except Refused:
+        return ()  # it names somebody by what is no key: that is told
+    needed = [(place, one.column) for place, one in enumerate(subjects.values()) if not one.optional]
+    return tuple(column for place, column in needed if not all(of[place] for of in persons))
 
 
 _BESIDE: Final = frozenset(

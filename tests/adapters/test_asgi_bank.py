@@ -46,6 +46,12 @@ SAID: dict[str, Any] = {
         "recipient": "subject",
         "request": {"notice": "n-loan-2026-03"},
     },
+    "POST /contacts": {
+        "purpose": "marketing",
+        "source": "bank:POST /applications",
+        "subject": {"body": "/customer_id"},
+        "request": {"notice": "n-marketing-2026-03"},
+    },
     "POST /hidden": {
         "purpose": PURPOSE,
         "source": "bank:POST /applications",
@@ -74,6 +80,7 @@ class Bank:
                 Route("/applications", self.all),
                 Route("/applications", self.take, methods=["POST"]),
                 Route("/hidden", self.take, methods=["POST"]),
+                Route("/contacts", self.take, methods=["POST"]),
             ]
         )
         self.app.add_middleware(GuardMiddleware, guard=guard, identify=self.who, routes=written(folder, SAID))
@@ -147,6 +154,36 @@ def test_an_officer_sees_the_own_case_as_the_consent_covers_it(bank: Bank, backe
     last = bank.entries[-1]
     assert last.kind == "denied"
     assert "PI-02" in str(last.decision)
+
+
+def test_the_log_has_the_rules_that_the_client_is_not_told(bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
+    """The same for who consented to another operation and for who is no customer."""
+    lines = []
+    for customer in (1002, 999_999):
+        caplog.clear()
+        refused = bank("/contacts", "marketer-sun", **post({"customer_id": customer, "mobile": "13800000000"}))
+        assert (refused.status, refused.rules, "OP-01" in refused.body.decode()) == (403, ["GUARD-ABSENT"], False)
+        (line,) = caplog.records
+        last = bank.entries[-1]
+        assert last.kind == "denied"
+        assert "OP-01" in str(last.decision)
+        lines.append(line.getMessage().replace(f"{last.shard[:6]}/{last.seq}", "…"))
+    assert bank.taken == []
+    told = "POST /contacts: the client is told 403 GUARD-ABSENT; register entry …; "
+    assert lines == [told + "collect for marketing rests on OP-01, PI-05. The handler did not run."] * 2
+
+
+def test_the_log_says_that_the_handler_ran_whose_answer_was_withheld(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    bank("/guarded/1002")
+    assert caplog.records == []
+    bank.guard.consents.withdraw_subject("1002")
+    assert bank("/applications/1002").rules == ["OP-01"]
+    (line,) = caplog.records
+    assert "the client is told 403 OP-01; register entry " in line.getMessage()
+    assert line.getMessage().endswith("The handler ran, and what it committed stays; its answer was withheld.")
+    assert "1002" not in line.getMessage()
 
 
 def test_of_many_each_is_decided_on(bank: Bank) -> None:

@@ -335,8 +335,8 @@ def test_an_answer_of_another_shape_looks_like_nobody_and_the_log_says_which_fie
     wrapped = app.answering(JSONResponse({"data": [{"customer_id": 1002}]}))
     assert wrapped.rules == nobody.rules == ["GUARD-ABSENT"]
     assert wrapped.json == nobody.json
-    (line,) = caplog.records
-    assert (line.name, line.levelname) == ("guard.asgi", "WARNING")
+    _, line, withheld = caplog.records
+    assert (line.name, line.levelname) == (withheld.name, withheld.levelname) == ("guard.asgi", "WARNING")
     said = line.getMessage()
     assert said.startswith(f"{ONE}: none of what the catalogue declares of {SOURCE} is in the answer: /")
     assert "/customer_id, /full_name" in said
@@ -350,6 +350,52 @@ def test_an_answer_of_the_declared_shape_is_no_line_in_the_log(
 ) -> None:
     app.answering(JSONResponse(answer))
     app.answering(JSONResponse({"detail": "no such application"}, 404))
+    assert "none of what the catalogue declares" not in caplog.text
+
+
+def test_an_answer_without_its_subject_is_withheld_and_the_log_says_that_the_handler_ran(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered = app.answering(JSONResponse({"full_name": "Secret"}), "/applications", **post(FORM))
+    assert (answered.status, answered.rules, app.ran) == (403, ["GUARD-ABSENT"], 1)
+    (line,) = caplog.records
+    assert [one.kind for one in app.guard.registered.drafts] == ["intent", "denied"]
+    entry = f"{app.guard.roads.shard[:6]}/1"
+    assert (line.name, line.levelname) == ("guard.asgi", "WARNING")
+    assert line.getMessage() == (
+        f"POST /applications: the client is told 403 GUARD-ABSENT; register entry {entry}. The handler ran, and what "
+        "it committed stays; its answer was withheld because it has no /customer_id: answer 204 or repeat the "
+        "subject's key."
+    )
+    caplog.clear()
+    app.answering(JSONResponse({"ok": True}), "/applications", **post(FORM))
+    assert caplog.records[-1].getMessage().endswith("answer 204 or repeat the subject's key.")
+
+
+def test_an_answer_that_leaves_its_subject_out_is_a_line_in_the_log(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    assert app.answering(JSONResponse({"full_name": "Secret"})).rules == ["GUARD-ABSENT"]
+    assert caplog.records[-1].getMessage().endswith("because it has no /customer_id: repeat the subject's key.")
+    large = [{"full_name": "Secret"}] * 5_000
+    for records in (large[:2], large):
+        caplog.clear()
+        assert app.answering(JSONResponse(records)).json == []
+        (line,) = caplog.records
+        assert line.getMessage() == (
+            f"{ONE}: no record of its answer has /customer_id, so all are left out: repeat the subject's key in each."
+        )
+
+
+def test_an_answer_about_somebody_else_is_a_line_in_the_log(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    assert app.answering(JSONResponse({"customer_id": 1003})).rules == ["GUARD-ABSENT"]
+    (line,) = caplog.records
+    assert line.getMessage().endswith("its answer was withheld because it is about somebody else than the request.")
+    assert "1003" not in caplog.text
+
+
+def test_an_answer_that_goes_is_no_line_in_the_log(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    assert app().status == 200
+    assert app.answering(JSONResponse([{"customer_id": 1002}, {"customer_id": 1003}])).status == 200
+    assert app.answering(Response(status_code=204), "/applications", **post(FORM)).status == 204
     assert caplog.records == []
 
 
