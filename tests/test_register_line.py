@@ -20,7 +20,7 @@ from guard.errors import Refused
 from guard.model import Actor, Reason, Recipient
 from guard.wire import canonical
 from guard_register.entry import Entry, Tail
-from guard_register.line import Scribe
+from guard_register.line import Scribe, _Salts
 from guard_register.persons import commitment, commitments, concerns
 from guard_register.seal import KeyFile, unseal
 
@@ -152,6 +152,35 @@ def test_salts_do_not_repeat_in_a_forked_child(scribe):
         theirs = stream.read().split()
     assert len(theirs) == 100
     assert not {written(scribe, BASE).salt for _ in range(100)} & set(theirs)
+
+
+class _Interrupted(_Salts):
+    """Another thread takes a salt right after each assignment to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[str] | None = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        others = getattr(self, "others", None)
+        if others is not None and name != "others":
+            self.others = None
+            others.append(self.take())
+            self.others = others
+
+
+def test_no_thread_of_a_forked_child_takes_a_salt_of_the_parents(monkeypatch):
+    salts = _Interrupted()
+    salts.take()
+    parents = set(salts._ready)
+    assert parents
+    child = os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: child)
+    salts.others = others = []
+    taken = [salts.take(), *others]
+    assert len(set(taken)) == len(taken) > 1
+    assert not parents & set(taken)
 
 
 def test_every_letter_of_a_salt_is_random(scribe):

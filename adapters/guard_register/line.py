@@ -203,7 +203,9 @@ class _Salts:
         """One that was never taken."""
         pid = os.getpid()
         if self._pid != pid:
-            self._pid, self._ready = pid, []
+            # In this order: who sees the new number takes of the new list.
+            self._ready = []
+            self._pid = pid
         while True:
             try:
                 return self._ready.pop()
