@@ -261,6 +261,7 @@ def test_what_waits_is_taken_back_by_its_requester_and_by_one_of_two_who_approve
         Actor(id="dpo-other", roles=("dpo",)),
         Actor(id=DPO.id, kind="service", roles=("dpo",)),
         Actor(id="Officer-Lin", roles=("loan_officer",)),
+        Actor(id=LIN.id, kind="service", roles=LIN.roles),
         Actor(id="nobody"),
     ],
 )
@@ -271,6 +272,21 @@ def test_nobody_else_takes_it_back(desk: Desk, actor: Actor) -> None:
     assert caught.value.rules == ("GUARD-APPROVER",)
     assert desk.kinds == ["approved", "denied"]
     assert desk.claim(review) == 3
+
+
+def test_what_a_service_asked_for_is_not_taken_back_by_a_person_of_its_id(desk: Desk) -> None:
+    service = Actor(id="nightly", kind="service")
+    request = Request(digest="d", requester=service, purpose="p", by=("dpo",), cap=1, sealed={"sql": "SELECT 1"})
+    review = desk.reviews.hold(request)
+    with pytest.raises(Refused, match="GUARD-APPROVER"):
+        desk.reviews.withdraw(review, Actor(id="nightly"))
+    assert desk.reviews.withdraw(review, service).status == "withdrawn"
+
+
+def test_a_request_that_does_not_say_what_asked_is_taken_back_by_its_requester(desk: Desk) -> None:
+    """As those of an earlier release are."""
+    request = Request(digest="d", requester=LIN, purpose="p", by=("dpo",), cap=1, sealed="nothing that tells")
+    assert desk.reviews.withdraw(desk.reviews.hold(request), LIN).status == "withdrawn"
 
 
 def test_what_was_used_is_not_taken_back(desk: Desk) -> None:

@@ -52,6 +52,9 @@ _LONGEST: Final = 1024 * 1024
 """The longest request in bytes: an approver sees all of it, so what is longer is refused."""
 
 
+_KIND: Final = "requester_kind"
+"""What the sealed part of a request says its requester is: the id alone may be that of a person and of a service."""
+
 _FASTER: Final = "Somebody was faster."
 
 
@@ -169,15 +172,18 @@ class Reviews:
     def withdraw(self, review_id: str, actor: Actor) -> Waiting:
         """Takes a request or its approval back for good, before it is used: its requester, or one who approved it.
 
+        A person and a service are two, whatever their ids.
+
         Refused GUARD-APPROVER for anybody else; GUARD-REVIEW where it was used, rejected or ran out.
         """
         row = self._row(review_id)
         _actor(actor)
         approved = actor.kind == "person" and actor.id in _approvers(row)
-        if actor.id != row.requester and not approved:
+        kind, recipient = self._asked_as(row)
+        if not approved and (actor.id != row.requester or kind not in (None, actor.kind)):
             raise self._not_theirs(row, actor, "Who asked for it, or approved it, takes it back.")
         self._still(row, "held", "approved")
-        self._register("withdrawn", actor, review_id, to=STAFF if approved else self._recipient(row))
+        self._register("withdrawn", actor, review_id, to=STAFF if approved else recipient)
 
         def withdrawing(connection: Connection) -> Waiting:
             row = self._still(_found(connection, review_id), "held", "approved")
@@ -191,7 +197,10 @@ class Reviews:
     def hold(self, request: Request) -> str:
         """Keeps a request; gives its id."""
         review_id = secrets.token_hex(8)
-        sealed = self._sealed(request.sealed, review_id)
+        shown: Any = request.sealed
+        if isinstance(shown, Mapping):
+            shown = {**shown, _KIND: request.requester.kind}
+        sealed = self._sealed(shown, review_id)
         row = {
             "review_id": review_id,
             "digest": request.digest,
@@ -303,11 +312,18 @@ class Reviews:
         sealed = msgspec.json.decode(row.sealed, type=Sealed)
         return msgspec.json.decode(self._sealer().open(sealed, SHARD, row.review_id))
 
-    def _recipient(self, row: Any) -> Recipient | None:
-        """To whom the request goes: one who asks for their own data is a person in the register, and has no name."""
-        with suppress(Refused, msgspec.MsgspecError, KeyError, TypeError):
-            return msgspec.convert(self._opened(row)["recipient"], Recipient)
-        return None
+    def _asked_as(self, row: Any) -> tuple[object, Recipient | None]:
+        """What asked, a person or a service, and to whom the request goes; None for what is not known.
+
+        One who asks for their own data is a person in the register, and has no name. A request of an earlier release
+        does not say what asked.
+        """
+        kind, recipient = None, None
+        with suppress(Refused, msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+            opened = self._opened(row)
+            kind = opened.get(_KIND)
+            recipient = msgspec.convert(opened["recipient"], Recipient)
+        return kind, recipient
 
     def _sealed(self, value: object, review_id: str) -> Sealed:
         problem = "It is too long to be held for review."
