@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from guard.errors import Misuse, Refused
+from guard_ledger.tables import metadata, persons_metadata
 
 SCHEMA: Final = "guard"
 
@@ -60,32 +61,68 @@ _PINNED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 _KINDS: Final = (
-    "SELECT c.relname::text, c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity"
-    " AND NOT c.relhasrules AND NOT c.relhastriggers AND NOT c.relhassubclass,"
+    "SELECT c.relname::text, c.relkind = 'r' AND c.relpersistence = 'p',"
     " ARRAY(SELECT a.attname::text FROM pg_attribute a"
     " WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = 'guard' AND c.relkind NOT IN ('i', 'I', 'S', 't', 'c')"
 )
 
+_NUMBERED: Final = [
+    f"{table.name}.{table.autoincrement_column.name}"
+    for tables in (metadata, persons_metadata)
+    for table in tables.sorted_tables
+    if table.autoincrement_column is not None
+]
+"""The columns whose default is the next number of a sequence of their own; no other has a default."""
+
 _MEDDLED: Final = """\
 WITH own AS (
-  SELECT c.oid, 'the table guard.' || c.relname AS name, c.relowner AS owner, c.relrowsecurity AS secured
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE n.nspname = 'guard' AND c.relkind = 'r' AND starts_with(c.relname::text, 'guard_')),
+  SELECT c.oid, 'guard.' || pg_catalog.quote_ident(c.relname) AS place, c.relname::text AS name,
+         CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END AS kind, c.relowner AS owner, c.relacl AS rights,
+         c.relrowsecurity AS secured
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = 'guard' AND c.relkind IN ('r', 'S') AND pg_catalog.starts_with(c.relname::text, 'guard_')),
 owned AS (
-  SELECT name, owner FROM own
-  UNION ALL SELECT 'the schema guard', nspowner FROM pg_namespace WHERE nspname = 'guard')
-SELECT 'trigger', name FROM own JOIN pg_trigger ON tgrelid = own.oid WHERE NOT tgisinternal
-UNION ALL SELECT 'rule', name FROM own JOIN pg_rewrite ON ev_class = own.oid
-UNION ALL SELECT 'row policy', name FROM own WHERE secured OR EXISTS (SELECT FROM pg_policy WHERE polrelid = own.oid)
-UNION ALL SELECT 'owner', name FROM owned JOIN pg_roles r ON r.oid = owner
-   WHERE NOT (r.rolsuper OR r.rolname = 'pg_database_owner' OR pg_has_role(r.oid, 'USAGE')
-     OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database()))
-ORDER BY 1, 2 LIMIT 1"""
-"""What could change, hide or lose what is kept: triggers, rules, policies, and an owner who could put them there.
+  SELECT 'the table ' || place AS place, owner FROM own WHERE kind = ''
+  UNION ALL SELECT 'the schema guard', nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'guard'),
+trusted AS (
+  SELECT r.oid FROM pg_catalog.pg_roles r
+   WHERE r.rolsuper OR r.rolname = 'pg_database_owner' OR pg_catalog.pg_has_role(r.oid, 'USAGE')
+      OR r.oid = (SELECT datdba FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())),
+granted AS (
+  SELECT place, kind, owner, g.grantee, g.privilege_type AS may FROM own, pg_catalog.aclexplode(rights) g
+  UNION ALL SELECT place, kind, owner, g.grantee, g.privilege_type
+    FROM own JOIN pg_catalog.pg_attribute a ON a.attrelid = own.oid, pg_catalog.aclexplode(a.attacl) g)
+SELECT 'trigger' AS what, place AS place, NULL::text AS of, NULL::text AS more
+  FROM own JOIN pg_catalog.pg_trigger ON tgrelid = own.oid WHERE NOT tgisinternal
+UNION ALL SELECT 'rule', place, NULL, NULL FROM own JOIN pg_catalog.pg_rewrite ON ev_class = own.oid
+UNION ALL SELECT 'row policy', place, NULL, NULL FROM own
+   WHERE secured OR EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polrelid = own.oid)
+UNION ALL SELECT CASE contype WHEN 'c' THEN 'check constraint' WHEN 'f' THEN 'foreign key' ELSE 'exclusion constraint'
+    END, place, NULL, NULL
+   FROM own JOIN pg_catalog.pg_constraint ON own.oid IN (conrelid, confrelid) WHERE contype IN ('c', 'f', 'x')
+UNION ALL SELECT 'index with an expression or a condition', place, NULL, NULL
+   FROM own JOIN pg_catalog.pg_index ON indrelid = own.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+UNION ALL SELECT 'default', place, attname::text, NULL
+   FROM own JOIN pg_catalog.pg_attrdef d ON adrelid = own.oid
+   JOIN pg_catalog.pg_attribute a ON attrelid = own.oid AND attnum = adnum
+  WHERE NOT coalesce(name || '.' || attname = ANY(%(numbered)s::text[]) AND pg_catalog.pg_get_expr(adbin, adrelid)
+    = 'nextval(' || pg_catalog.quote_literal(pg_catalog.pg_get_serial_sequence(place, attname)) || '::regclass)', false)
+UNION ALL SELECT 'inheritance', inhparent::pg_catalog.regclass::text, inhrelid::pg_catalog.regclass::text, NULL
+   FROM own JOIN pg_catalog.pg_inherits ON own.oid IN (inhparent, inhrelid)
+UNION ALL SELECT 'owner', owned.place, NULL, NULL FROM owned WHERE owner NOT IN (SELECT oid FROM trusted)
+UNION ALL SELECT 'right', kind || pg_catalog.string_agg(DISTINCT place, ', '),
+    coalesce(pg_catalog.quote_ident(rolname), 'PUBLIC'), pg_catalog.string_agg(DISTINCT may, ', ')
+   FROM granted LEFT JOIN pg_catalog.pg_roles r ON r.oid = grantee
+  WHERE may IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
+    AND grantee <> owner AND grantee NOT IN (SELECT oid FROM trusted) GROUP BY rolname, kind
+ORDER BY 1, 2, 3 LIMIT 1"""
+"""What could change, hide, forge or lose what is kept: what stands on the tables, what they inherit, an owner who could
+put such there, and rights to write that others have. Who only reads is none of it.
 
-A superuser and the database's owner can do so in any case, and this role itself."""
+A superuser and the database's owner can do so in any case, and this role itself, also by a role whose rights it has.
+"""
 
 
 class Postgres:
@@ -139,22 +176,14 @@ class Postgres:
             raise Refused.own("GUARD-LEDGER", "The database is a standby; name the primary.")
 
     def tables(self, connection: Connection) -> Mapping[str, frozenset[str]]:
-        """What is partitioned, not logged, or has triggers, rules or policies is no table of the ledger's."""
+        """What is partitioned or not logged is no table of the ledger's; what stands on one, `meddled` tells."""
         rows = connection.exec_driver_sql(_KINDS).all()
         return {name: frozenset(columns if ordinary else ()) for name, ordinary, columns in rows}
 
     def meddled(self, connection: Connection) -> str | None:
         """See `Backend`."""
-        found = connection.exec_driver_sql(_MEDDLED).first()
-        if found is None:
-            return None
-        what, name = found
-        if what == "owner":
-            return (
-                f"Somebody else owns {name}, and could change what is kept there: ALTER … OWNER TO the role that"
-                " programs connect as, or to the database's owner."
-            )
-        return f"A {what} on {name} is not the ledger's: drop it, and see what it has changed there."
+        found = connection.exec_driver_sql(_MEDDLED, {"numbered": _NUMBERED}).first()
+        return None if found is None else _told(*found)
 
     def prepare(self, connection: Connection) -> None:
         """See `Backend`. A schema that is there needs no right to make one."""
@@ -182,6 +211,32 @@ def identity(connection: Connection) -> str:
     """What a connection to this very database answers `IDENTITY` with."""
     found: str = connection.exec_driver_sql(IDENTITY).scalar_one()
     return found
+
+
+def _told(what: str, place: str, of: str, more: str) -> str:
+    """A row of `_MEDDLED` in words."""
+    if what == "owner":
+        return (
+            f"Somebody else owns {place}, and could change what is kept there: ALTER … OWNER TO the role that"
+            " programs connect as, or to the database's owner."
+        )
+    if what == "right":
+        return (
+            f"{of} may write to the ledger: REVOKE {more} ON {place} FROM {of}, and see what it has changed there."
+            " Programs that keep one ledger connect as one role, or each as a member of the role that has the rights."
+        )
+    if what == "inheritance":
+        return (
+            f"{of} inherits from {place}, so that the rows of the one are taken for those of the other:"
+            f" ALTER TABLE {of} NO INHERIT {place}, and see what it has held."
+        )
+    if what == "default":
+        return (
+            f"The default of {of} on the table {place} is not the ledger's: drop it, or where the ledger numbers its"
+            " rows, let it be the next of the column's own sequence again; and see what it has changed there."
+        )
+    article = "An" if what[0] in "aeiou" else "A"
+    return f"{article} {what} on the table {place} is not the ledger's: drop it, and see what it has changed there."
 
 
 def _prepare(raw: Any, pinned: Mapping[str, str]) -> None:

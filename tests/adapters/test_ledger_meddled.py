@@ -112,6 +112,112 @@ def test_what_could_hide_or_change_what_is_kept(postgres: Bank, text: str, words
         change(postgres, "REASSIGN OWNED BY other TO postgres", "DROP OWNED BY other", "DROP ROLE other")
 
 
+@pytest.fixture
+def other(postgres: Bank) -> Iterator[str]:
+    """A role that is nothing to the ledger."""
+    change(postgres, "DROP ROLE IF EXISTS other", "CREATE ROLE other", "GRANT USAGE ON SCHEMA guard TO other")
+    yield "other"
+    change(postgres, "DROP OWNED BY other", "DROP ROLE other")
+
+
+@pytest.mark.parametrize("whom", ["PUBLIC", "other"])
+@pytest.mark.parametrize(
+    ("right", "on"),
+    [
+        ("INSERT", "guard.guard_grant"),
+        ("UPDATE", "guard.guard_review"),
+        ("DELETE", "guard.guard_withdrawal"),
+        ("TRUNCATE", "guard.guard_withdrawal"),
+        ("TRIGGER", "guard.guard_grant"),
+        ("REFERENCES", "guard.guard_meta"),
+        ("UPDATE (withdrawn_at)", "guard.guard_grant"),
+        ("INSERT (subject)", "guard.guard_grant"),
+        ("UPDATE", "SEQUENCE guard.guard_withdrawal_seq_seq"),
+    ],
+)
+def test_a_right_of_others_to_write(postgres: Bank, other: str, whom: str, right: str, on: str) -> None:
+    change(postgres, f"GRANT {right} ON {on} TO {whom}")
+    remedy = f"REVOKE {right.partition(' ')[0]} ON {on} FROM {whom}"
+    refused(postgres, f"{whom} may write to the ledger", remedy)
+    change(postgres, remedy)
+    usable(postgres)
+
+
+def test_all_rights_of_others_are_taken_by_one_remedy_for_tables_and_one_for_sequences(postgres: Bank) -> None:
+    change(postgres, *(f"GRANT ALL ON ALL {them} IN SCHEMA guard TO PUBLIC" for them in ("TABLES", "SEQUENCES")))
+    for _ in range(2):
+        with pytest.raises(Refused) as caught:
+            postgres.connect()
+        said = str(caught.value)
+        change(postgres, said[said.index("REVOKE") : said.index(", and see")])
+    usable(postgres)
+
+
+def test_who_only_reads_and_a_role_that_the_program_is_a_member_of(postgres: Bank, other: str) -> None:
+    change(
+        postgres, "GRANT SELECT ON ALL TABLES IN SCHEMA guard TO PUBLIC", "GRANT SELECT ON guard.guard_grant TO other"
+    )
+    usable(postgres)
+    change(postgres, f"GRANT other TO {ROLE}", "GRANT ALL ON ALL TABLES IN SCHEMA guard TO other")
+    usable(postgres)
+    change(postgres, f"REVOKE other FROM {ROLE}")
+    refused(postgres, "other may write", "member")
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "remedy"),
+    [
+        (
+            "CREATE TABLE public.forged () INHERITS (guard.guard_grant)",
+            ("public.forged inherits from guard.guard_grant", "NO INHERIT"),
+            "ALTER TABLE public.forged NO INHERIT guard.guard_grant",
+        ),
+        (
+            "CREATE TABLE public.above (withdrawn_at bigint); ALTER TABLE guard.guard_grant INHERIT public.above",
+            ("guard.guard_grant inherits from public.above", "NO INHERIT"),
+            "ALTER TABLE guard.guard_grant NO INHERIT public.above",
+        ),
+        (
+            "ALTER TABLE guard.guard_grant ADD CONSTRAINT never CHECK (withdrawn_at IS NULL) NOT VALID",
+            ("check constraint", "guard_grant", "drop it"),
+            "ALTER TABLE guard.guard_grant DROP CONSTRAINT never",
+        ),
+        (
+            "CREATE TABLE public.holds (key text REFERENCES guard.guard_meta)",
+            ("foreign key", "guard_meta", "drop it"),
+            "DROP TABLE public.holds",
+        ),
+        (
+            "CREATE INDEX watched ON guard.guard_grant (lower(subject))",
+            ("index with an expression", "guard_grant", "drop it"),
+            "DROP INDEX guard.watched",
+        ),
+        (
+            "ALTER TABLE guard.guard_grant ALTER COLUMN withdrawn_at SET DEFAULT 5",
+            ("default of withdrawn_at", "guard_grant", "drop it"),
+            "ALTER TABLE guard.guard_grant ALTER COLUMN withdrawn_at DROP DEFAULT",
+        ),
+        (
+            "CREATE SEQUENCE guard.mine OWNED BY guard.guard_grant.withdrawn_at;"
+            " ALTER TABLE guard.guard_grant ALTER COLUMN withdrawn_at SET DEFAULT nextval('guard.mine')",
+            ("default of withdrawn_at", "guard_grant"),
+            "DROP SEQUENCE guard.mine CASCADE",
+        ),
+        (
+            "ALTER TABLE guard.guard_withdrawal ALTER COLUMN seq SET DEFAULT 1",
+            ("default of seq", "guard_withdrawal", "own sequence"),
+            "ALTER TABLE guard.guard_withdrawal"
+            " ALTER COLUMN seq SET DEFAULT nextval('guard.guard_withdrawal_seq_seq'::regclass)",
+        ),
+    ],
+)
+def test_what_the_tables_were_not_made_with(postgres: Bank, text: str, words: tuple[str, ...], remedy: str) -> None:
+    change(postgres, text)
+    refused(postgres, *words)
+    change(postgres, remedy)
+    usable(postgres)
+
+
 @pytest.mark.parametrize("owner", ["postgres", "pg_database_owner", ROLE])
 def test_who_could_do_so_in_any_case_may_own_it(postgres: Bank, owner: str) -> None:
     change(postgres, f"ALTER SCHEMA guard OWNER TO {owner}", f"ALTER TABLE guard.guard_grant OWNER TO {owner}")
