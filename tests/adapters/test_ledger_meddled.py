@@ -16,6 +16,10 @@ import guard_dbapi
 from guard import Guard, Refused
 
 WITHDRAWN = "UPDATE {s}guard_grant SET withdrawn_at = NULL"
+NUMBERS = (
+    "ALTER SEQUENCE guard.mine OWNED BY guard.guard_grant.withdrawn_at;"
+    " ALTER TABLE guard.guard_grant ALTER COLUMN withdrawn_at SET DEFAULT nextval('guard.mine')"
+)
 
 
 @pytest.fixture(scope="module")
@@ -198,16 +202,14 @@ def test_who_only_reads_and_a_role_that_the_program_is_a_member_of(postgres: Ban
             "ALTER TABLE guard.guard_grant ALTER COLUMN withdrawn_at DROP DEFAULT",
         ),
         (
-            "CREATE SEQUENCE guard.mine OWNED BY guard.guard_grant.withdrawn_at;"
-            " ALTER TABLE guard.guard_grant ALTER COLUMN withdrawn_at SET DEFAULT nextval('guard.mine')",
+            f"CREATE SEQUENCE guard.mine; ALTER SEQUENCE guard.mine OWNER TO {ROLE}; {NUMBERS}",
             ("default of withdrawn_at", "guard_grant"),
             "DROP SEQUENCE guard.mine CASCADE",
         ),
         (
             "ALTER TABLE guard.guard_withdrawal ALTER COLUMN seq SET DEFAULT 1",
             ("default of seq", "guard_withdrawal", "own sequence"),
-            "ALTER TABLE guard.guard_withdrawal"
-            " ALTER COLUMN seq SET DEFAULT nextval('guard.guard_withdrawal_seq_seq'::regclass)",
+            "ALTER TABLE guard.guard_withdrawal ALTER COLUMN seq SET DEFAULT nextval('guard.guard_withdrawal_seq_seq')",
         ),
     ],
 )
