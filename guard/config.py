@@ -78,9 +78,9 @@ Seconds: TypeAlias = Annotated[float, Field(gt=0, le=60)]
 
 
 class Layers(Strict):
-    """The policy bundle of each layer. `builtin` is the floor that comes with guard; no floor, no guard."""
+    """The policy bundle of each layer. `builtin` is the floor that comes with guard, and is there if none is named."""
 
-    floor: Bundle
+    floor: Bundle = "builtin"
     supervisor: FilePath | None = None
     institution: FilePath | None = None
 
@@ -112,11 +112,15 @@ class Server(Strict):
         return urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
+_SCHEMAS: Final = "{main: <schema of your catalogue>}"
+_MAIN: Final = "   # SQLite's schema is main"
+
+
 class Database(Strict):
     """The guarded database, which also holds the ledger. `schemas`: database schema -> catalogue schema."""
 
-    url: Annotated[str, AfterValidator(_url)]
-    schemas: FrozenMap[Name, Name] = Field(min_length=1)
+    url: Annotated[str, AfterValidator(_url)] = Field(examples=['"sqlite:///bank.db"'])
+    schemas: FrozenMap[Name, Name] = Field(min_length=1, examples=[_SCHEMAS + _MAIN])
 
     def findings(self) -> Iterator[Finding]:
         """Each schema is one of the catalogue's, and no other's."""
@@ -137,8 +141,8 @@ class Database(Strict):
 class Register(Strict):
     """Where the register is kept, and the file with the key that seals its parameters."""
 
-    directory: FilePath
-    key_file: FilePath
+    directory: FilePath = Field(default="register", validate_default=True)
+    key_file: FilePath = Field(default="register.key", validate_default=True)
 
 
 class Limits(Strict):
@@ -200,15 +204,15 @@ class Limits(Strict):
 class Settings(Strict):
     """guard.yaml."""
 
-    version: Annotated[int, Field(ge=1, le=1)]  # not Literal[1], which is also true
-    holder: Annotated[Name, Field(pattern=r"^[^\s:.]+$")]
+    version: Annotated[int, Field(ge=1, le=1)] = Field(examples=[1])  # not Literal[1], which is also true
+    holder: Annotated[Name, Field(pattern=r"^[^\s:.]+$")] = Field(examples=["bank"])
     zone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
-    catalogue: FilePath
-    profile: FilePath
-    layers: Layers
-    engine: Annotated[Embedded | Server, Field(discriminator="kind")]
-    database: Database
-    register_: Register = Field(alias="register")
+    catalogue: FilePath = Field(examples=["catalogue.yaml"])
+    profile: FilePath = Field(examples=["profile.yaml"])
+    layers: Layers = Layers()
+    engine: Annotated[Embedded | Server, Field(discriminator="kind")] = Embedded(kind="embedded")
+    database: Database = Field(examples=[f'{{url: "sqlite:///bank.db", schemas: {_SCHEMAS}}}{_MAIN}'])
+    register_: Register = Field(alias="register", default_factory=dict, validate_default=True)
     limits: Limits = Limits()
     _file: Path = PrivateAttr(default=Path(FILE))
 
@@ -257,8 +261,8 @@ class Profile(Strict):
     `notices` are the ids of the notices that are current; null takes any.
     """
 
-    kind: Kind
-    jurisdiction: Annotated[str, Field(pattern=r"^CN(-[0-9]{2})?$")]
+    kind: Kind = Field(examples=["bank"])
+    jurisdiction: Annotated[str, Field(pattern=r"^CN(-[0-9]{2})?$")] = Field(examples=["CN"])
     app_type: Name | None = None
     notices: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     purposes: FrozenMap[Name, OwnPurpose] = Field(default_factory=dict, validate_default=True)

@@ -108,12 +108,15 @@ def _steps(document: Document, place: Place) -> list[str]:
 def _plainly(detail: Mapping[str, Any], steps: list[str], kind: type[BaseModel]) -> tuple[str, str]:
     """Message and remedy of one of pydantic's errors."""
     last, said, keys = steps[-1] if steps else "", str(detail["msg"]), _keys(kind)
+    such = _such(kind, last)
     words: dict[str, Any] = {"class_name": None, **detail.get("ctx", {})}
     words |= {
         "name": ".".join(steps) or "the document",
         "last": last,
         "input": _short(detail["input"]),
         "said": said[:1].lower() + said[1:],
+        "add": f"write {last}: {such}" if such else f"add the key {last}",
+        "more": f": write {last}: {such}" if such else "",
         "keys": ", ".join(keys.get(words["class_name"], ())),
         "meant": meant(last, {key for of in keys.values() for key in of}, "remove it"),
     }
@@ -123,9 +126,19 @@ def _plainly(detail: Mapping[str, Any], steps: list[str], kind: type[BaseModel])
 
 def _keys(kind: type[BaseModel]) -> dict[str, list[str]]:
     """The keys of a model and of those inside it, by the names of the models."""
+    return {name: list(one.get("properties", ())) for name, one in _models(kind).items()}
+
+
+def _such(kind: type[BaseModel], key: str) -> str:
+    """What may stand under a key, as the first of the models that has it shows; nothing where none does."""
+    shown = [one.get("properties", {}).get(key, {}).get("examples", ()) for one in _models(kind).values()]
+    return next((str(examples[0]) for examples in shown if examples), "")
+
+
+def _models(kind: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of a model and of those inside it, by the names of the models."""
     schema = kind.model_json_schema()
-    models = {kind.__name__: schema, **schema.get("$defs", {})}
-    return {name: list(one.get("properties", ())) for name, one in models.items()}
+    return {kind.__name__: schema, **schema.get("$defs", {})}
 
 
 def _short(value: object) -> str:
@@ -137,7 +150,7 @@ _OTHERWISE: Final = "{name}: {said}"
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "missing": ("{name} is missing", "add the key {last}"),
+        "missing": ("{name} is missing", "{add}"),
         "extra_forbidden": ("{name} is not a key that guard knows", "{meant}"),
         "value_error": ("{name}: {error}", "correct the value {input}"),
         "literal_error": ("{name} is {input}", "write {expected}"),
@@ -154,7 +167,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "string_pattern_mismatch": (_OTHERWISE, "write it in the expected form"),
         "string_too_short": (_OTHERWISE, "write at least one character"),
         "string_too_long": (_OTHERWISE, "shorten it"),
-        "too_short": (_OTHERWISE, "give at least one"),
+        "too_short": (_OTHERWISE, "give at least one{more}"),
         "greater_than_equal": (_OTHERWISE, "raise it to the bound"),
         "less_than_equal": (_OTHERWISE, "lower it to the bound"),
     }

@@ -113,7 +113,6 @@ def test_layers_come_floor_first(tmp_path):
         ("catalogue: catalogue.yaml\n", "", 1, "catalogue is missing"),
         ("catalogue: catalogue.yaml", 'catalogue: ""', 4, "not a path"),
         ("catalogue: catalogue.yaml", 'catalogue: "a\\0b"', 4, "U+0000"),
-        ("{floor: builtin}", "{institution: i.tar.gz}", 6, "floor is missing"),
         ("{floor: builtin}", "{floor: 1}", 6, "layers.floor"),
         ("{floor: builtin}", "{floor: builtin, supervisor: null, extra: x}", 6, "extra"),
         ("{kind: embedded}", "{kind: remote}", 7, "remote"),
@@ -130,7 +129,8 @@ def test_layers_come_floor_first(tmp_path):
         ('"sqlite:///bank.db"', '"sqlite:///file:x?mode=memory&uri=true"', 8, "query"),
         ("{main: retail}", "{}", 8, "database.schemas"),
         ("{main: retail}", "{main: retail, temp: retail}", 8, "two"),
-        ("key_file: /keys/register.key", "key: x", 9, "key_file is missing"),
+        ("key_file: /keys/register.key", "key: x", 9, "register.key is not a key"),
+        ("key_file: /keys/register.key", 'key_file: ""', 9, "not a path"),
         ("version: 1", "version: 1\nlimits: {fuel: 1}", 2, "limits.fuel"),
         ("version: 1", "version: 1\nlimits: {batch: 100001}", 2, "limits.batch"),
         ("version: 1", "version: 1\nlimits: {batch: 2.0}", 2, "limits.batch"),
@@ -147,6 +147,45 @@ def test_each_mistake_has_its_line_and_a_remedy(tmp_path, old, new, line, word):
     found = caught.value.problems
     assert any(one.line == line and word in one.message for one in found), found
     assert all(one.remedy and one.file.endswith("guard.yaml") for one in found)
+
+
+def test_what_is_left_out_is_the_embedded_engine_the_floor_and_a_register_beside_the_document(tmp_path):
+    left = GUARD.replace("layers: {floor: builtin}\n", "").replace("engine: {kind: embedded}\n", "")
+    left = left.replace("register: {directory: register, key_file: /keys/register.key}\n", "")
+    settings = Settings.load(write(tmp_path, left))
+    assert isinstance(settings.engine, Embedded)
+    assert settings.layers.present() == {"floor": "builtin"}
+    register = settings.register_
+    assert (register.directory, register.key_file) == (tmp_path / "register", tmp_path / "register.key")
+    tighter = Settings.load(write(tmp_path, left + "layers: {institution: i.tar.gz}\n")).layers.present()
+    assert tighter == {"floor": "builtin", "institution": tmp_path / "i.tar.gz"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "remedy"),
+    [
+        ("version: 1\n", "", "write version: 1"),
+        ("holder: bank\n", "", "write holder: bank"),
+        ("catalogue: catalogue.yaml\n", "", "write catalogue: catalogue.yaml"),
+        ('url: "sqlite:///bank.db", ', "", 'write url: "sqlite:///bank.db"'),
+        (
+            ", schemas: {main: retail}",
+            "",
+            "write schemas: {main: <schema of your catalogue>}   # SQLite's schema is main",
+        ),
+        ("{main: retail}", "{}", "write schemas: {main: <schema of your catalogue>}   # SQLite's schema is main"),
+        (
+            'database: {url: "sqlite:///bank.db", schemas: {main: retail}}\n',
+            "",
+            'write database: {url: "sqlite:///bank.db"',
+        ),
+    ],
+)
+def test_what_is_missing_is_told_with_a_value_to_write(tmp_path, old, new, remedy):
+    with pytest.raises(ConfigError) as caught:
+        Settings.load(write(tmp_path, GUARD.replace(old, new)))
+    (found,) = caught.value.problems
+    assert remedy in found.remedy
 
 
 # --- Profile --------------------------------------------------------------------------------------

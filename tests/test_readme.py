@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from guard import catalogue
+from guard import Guard, catalogue
 from guard.demo import bank
 from guard_asgi import routes
 from guard_asgi.shapes import Shape
@@ -82,6 +82,19 @@ def test_the_body_of_a_route_is_declared_as_the_catalogue_reads_it(tmp_path: Pat
     body = {"customer_id": 1, "full_name": "n", "guarantors": [{"mobile": "1", "religion": "x"}], "religion": "x"}
     records = Shape(name, entry).read(json.dumps(body).encode())
     assert (records.present, records.dropped) == (entry.fields.keys(), 2)
+
+
+def test_the_shortest_documents_open_the_banks_guard(tmp_path: Path) -> None:
+    bank.build(tmp_path)
+    for name, block in re.findall(r"```yaml ((?:guard|profile)\.yaml)\n(.*?)```", README, re.DOTALL):
+        assert block.strip()
+        (tmp_path / name).write_text(block, "utf-8")
+    for path in ("register.key", "register"):
+        assert not (tmp_path / path).exists()
+    assert "limits" not in (tmp_path / "guard.yaml").read_text("utf-8")
+    with Guard.load(tmp_path / "guard.yaml") as opened:
+        assert opened.settings.holder == "bank"
+    assert (tmp_path / "register.key").exists()
 
 
 def test_the_fixture_is_brought_by_the_line_for_conftest(tmp_path: Path) -> None:
