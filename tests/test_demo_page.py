@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -83,6 +84,16 @@ def rules(text: str) -> list[str]:
     return re.findall(r"<dt><code>([^<]+)</code>", part)
 
 
+def headline(text: str) -> str:
+    return text.partition('<div class="outcome')[2].partition("</div>")[0]
+
+
+def register(text: str) -> list[list[str]]:
+    """The rules of each line of the register, the newest first."""
+    lines = text.partition('<table class="register">')[2].partition("<tbody>")[2].split("</tr>")[:-1]
+    return [re.findall(r"<span>([^<]+)</span>", line.rpartition('<td class="rule">')[2]) for line in lines]
+
+
 def review_of(text: str) -> str:
     return re.search(r'value="approve:(\w+)"', text.rpartition('value="see:')[2])[1]  # type: ignore[index]
 
@@ -122,6 +133,35 @@ def test_a_colleague_without_the_case_is_refused_and_told_what_would_be_allowed(
     assert "assigned_case" in text
 
 
+def test_the_register_names_the_rules_of_a_refusal_and_all_rules_of_what_was_allowed(
+    visitor: Visitor, guard: Guard
+) -> None:
+    text = visitor.press("read-one", actor="officer-chen")
+    assert register(text)[0] == rules(text) == ["PI-02"]
+    assert {"OP-01", "PI-02", "PI-19"} <= set(register(visitor.press("read-one"))[0])
+    newest = list(guard.register.entries())[-2]
+    name = f"{newest.shard[:6]}/{newest.seq}"
+    told = Visitor(TestClient(application(guard, refusals={name: ["PI-02"]}), base_url=HERE))
+    assert register(told.press("look"))[1] == ["PI-02"]
+
+
+def test_a_refused_statement_is_told_to_have_run_only_where_it_did(visitor: Visitor) -> None:
+    ran, barred, kept = "As the database ran it", "It ran and found no permitted row", "nothing of it was released"
+    never = visitor.press("sql", sql="SELECT password FROM customer")
+    assert ran not in never
+    assert "In the database" in never
+    assert "It did not reach the database." in never
+    chen = visitor.press("read-one", actor="officer-chen")
+    assert ran in chen
+    assert barred in chen
+    assert kept not in chen
+    assert barred in visitor.press("read-one", person="1006")
+    allowed = visitor.press("read-one")
+    assert ran in allowed
+    assert barred not in allowed
+    assert kept not in allowed
+
+
 def test_without_a_purpose_nothing_is_asked_of_the_database(visitor: Visitor) -> None:
     text = visitor.press("read-one", purpose="")
     assert ended(text) == "refused"
@@ -157,6 +197,31 @@ def test_the_web_application_answers_with_what_may_be_seen(banked: Visitor, guar
     assert "1004" in banked.press("web-all", actor="officer-chen")
     assert ended(banked.press("web-branches")) == "allowed"
     assert "Choose a person first" in banked.press("web-one", person="")
+
+
+def test_what_the_web_application_refuses_has_the_purpose_of_its_route_and_its_entry(
+    banked: Visitor, guard: Guard
+) -> None:
+    for do, actor, person in (
+        ("web-one", "officer-lin", "1004"),  # refused within the program, at its statement
+        ("web-post", "1001", "1002"),  # refused at the door
+    ):
+        text = banked.press(do, actor=actor, person=person, purpose="marketing")
+        newest = list(guard.register.entries())[-1]
+        assert ended(text) == "refused"
+        assert newest.kind == "denied"
+        assert "for Loan underwriting" in headline(text)
+        assert f"Register entry {newest.shard[:6]}/{newest.seq}<" in headline(text)
+        assert "What became of each field" not in text
+        assert register(text)[0] == rules(text)
+    assert "no personal data" in headline(banked.press("web-branches"))
+
+
+def test_the_page_says_of_each_route_the_purpose_that_it_declares() -> None:
+    declared = yaml.safe_load(web.ROUTES.read_text("utf-8"))["routes"]
+    for one in choices.ROUTES.values():
+        route = declared[f"{one.method} {one.path.format('{customer_id}')}"]
+        assert one.purpose == route.get("purpose", ""), one
 
 
 def test_a_form_is_stripped_of_what_is_not_for_its_purpose(banked: Visitor) -> None:
@@ -338,6 +403,8 @@ def test_a_statement_that_takes_too_long_is_broken_off(visitor: Visitor, monkeyp
     )
     text = visitor.press("sql", sql=sql, person="")
     assert rules(text) == ["GUARD-DATABASE"]
+    assert "nothing of it was released" in text
+    assert "found no permitted row" not in text
 
 
 def test_many_at_once_do_not_share_a_connection(visitor: Visitor) -> None:

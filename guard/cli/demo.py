@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from guard.config import Settings
 from guard.demo import places
 from guard.errors import Misuse
 from guard.facade import Guard
+from guard_register.entry import name_of
 
 
 def demo(
@@ -47,7 +49,10 @@ def demo(
         if terminal is not None:
             show.out.print("[bold]A bank of 1,000 real credit applicants with invented names, and a credit agency[/]")
             show.out.print(show.plain(bank.describe()), style="dim")
+        refusals = {}
         for step in played.steps():
+            if step.outcome == "refused" and step.detail.shard is not None and step.detail.entry is not None:
+                refusals[name_of(step.detail.shard, step.detail.entry)] = step.rules
             if terminal is None:
                 show.json_line(step)
             else:
@@ -57,16 +62,16 @@ def demo(
         if folder is not None and not json:
             show.out.print(show.plain(f"The bank, its guard.yaml and its register are in {made.bank.parent}."))
         if not once:
-            _serve(bank, port)
+            _serve(bank, port, refusals)
     return 0
 
 
-def _serve(bank: Guard, port: int) -> None:
+def _serve(bank: Guard, port: int, refusals: Mapping[str, Sequence[str]]) -> None:
     """The page, until it is interrupted."""
     from guard.demo import page, web  # noqa: PLC0415 -- the tour alone needs no page
 
     with suppress(KeyboardInterrupt):
-        page.serve(bank, bank=web.application(bank), port=port, ready=_ready)
+        page.serve(bank, bank=web.application(bank), port=port, ready=_ready, refusals=refusals)
 
 
 def _ready(address: str) -> None:

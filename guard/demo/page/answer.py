@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `told` is an outcome in the page's words, by its key, where that is no read or write.
 
     Of a request to the bank's web application `before` is the request, `came` what came back, and `became` what
-    the register says of each field.
+    the register says of each field. `barred`: the statement ran, and no row of the named person may be seen.
     """
 
     ended: Ended
@@ -52,6 +52,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     remedy: tuple[str, ...] = ()
     entry: str | None = None
+    barred: bool = False
     review: str = ""
     decision: Explanation | None = None
     before: str = ""

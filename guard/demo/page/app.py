@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import jinja2
@@ -34,13 +36,20 @@ BANK: Final = "/bank"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
-def application(guard: Guard, *, bank: ASGIApp | None = None, port: int = 8000) -> Starlette:
+def application(
+    guard: Guard,
+    *,
+    bank: ASGIApp | None = None,
+    port: int = 8000,
+    refusals: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Starlette:
     """The page of an open guard on the example bank, with the bank's own application under /bank.
 
     It answers to the loopback names with this port, and to nothing else. It lets whoever reaches it act as
-    anybody: it is for a bank that is an example.
+    anybody: it is for a bank that is an example. `refusals` says which rules were named by the refusals that the
+    register already has, by entry.
     """
-    page = Page(guard, bank)
+    page = Page(guard, bank, refusals)
     routes: list[BaseRoute] = [
         Route("/", page.first, methods=["GET"]),
         Route("/", page.press, methods=["POST"]),
@@ -55,9 +64,9 @@ def application(guard: Guard, *, bank: ASGIApp | None = None, port: int = 8000) 
 class Page:
     """Renders what the desk did, and what the bank's own application answered, if it is there."""
 
-    def __init__(self, guard: Guard, bank: ASGIApp | None) -> None:
+    def __init__(self, guard: Guard, bank: ASGIApp | None, refusals: Mapping[str, Sequence[str]]) -> None:
         self._bank = bank
-        self._desk = Desk(guard)
+        self._desk = Desk(guard, refusals)
         self._token = secrets.token_urlsafe(32)
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -126,7 +135,7 @@ class Page:
             "asked": one,
             "lang": lang,
             "persons": shelves.persons(self._desk.guard, lang),
-            "register": shelves.register(self._desk.guard),
+            "register": shelves.register(self._desk.guard, self._desk.refusals),
             "reviews": shelves.reviews(self._desk.guard, self._desk.requester),
             "token": self._token,
             "word": word,

@@ -136,23 +136,25 @@ STATEMENTS: Final[Mapping[str, Statement]] = MappingProxyType(
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A request to the bank's web application, whose routes declare their purposes. `form` is what is sent."""
+    """A request to the bank's web application, and the purpose that its route declares. `form` is what is sent."""
 
     name: Words
     method: str
     path: str
+    purpose: str = NOBODY
     one: bool = False
     form: Mapping[str, Any] | None = None
 
 
 ROUTES: Final[Mapping[str, Route]] = MappingProxyType(
     {
-        "web-one": Route(Words("GET one", "GET 一件"), "GET", "/applications/{}", one=True),
-        "web-all": Route(Words("GET many", "GET 多件"), "GET", "/applications"),
+        "web-one": Route(Words("GET one", "GET 一件"), "GET", "/applications/{}", "loan_underwriting", one=True),
+        "web-all": Route(Words("GET many", "GET 多件"), "GET", "/applications", "loan_underwriting"),
         "web-post": Route(
             Words("POST a form", "POST 表单"),
             "POST",
             "/applications",
+            "loan_underwriting",
             one=True,
             form={
                 "full_name": "范岩",

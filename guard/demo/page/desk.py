@@ -6,10 +6,11 @@ import secrets
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from http import HTTPStatus
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -24,7 +25,8 @@ from guard.demo.page.choices import ACTORS, CONSENTS, FORM, NOBODY, OWN, ROUTES,
 from guard.demo.page.words import WORDS
 from guard.errors import GuardError, Held, Misuse, Refused
 from guard.facade import Guard
-from guard.model import Activity, Consent, Operation, Outcome, Recipient
+from guard.missing import ABSENT
+from guard.model import Activity, Consent, Operation, Outcome, Recipient, rules_of
 from guard_dbapi import GuardedConnection, GuardedCursor
 from guard_explain import Explanation, explain
 from guard_ledger.consent_record import ConsentRecord
@@ -38,7 +40,9 @@ _STEPS: Final = 10_000
 """After how many steps of SQLite's machine it is asked whether that time is over."""
 
 _REMEMBERED: Final = 100
-"""How many held requests the page can run again."""
+"""How many held requests the page can run again, and of how many refusals it knows which rules they named."""
+
+V = TypeVar("V")
 
 _YEAR: Final = 365 * 86_400
 _SUBJECT: Final = Recipient(kind="subject")
@@ -61,7 +65,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 class Desk:
     """Stands between the form and the guard. Safe for threads: every request has a connection of its own."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, refusals: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
         self.guard: Final = guard
         dialect = guard.settings.database.dialect
         self._dialect: Final = dialect
@@ -69,6 +73,14 @@ class Desk:
             _sqlite if dialect == "sqlite" else _postgres, guard, dialect=dialect
         )
         self._held: Final[OrderedDict[str, Work]] = OrderedDict()
+        self._refusals: Final[OrderedDict[str, tuple[str, ...]]] = OrderedDict()
+        for entry, named in refusals.items():
+            self._remember(self._refusals, entry, tuple(named))
+
+    @property
+    def refusals(self) -> Mapping[str, tuple[str, ...]]:
+        """The rules that refusals named, by the name of the entry; an entry itself has all rules of its decision."""
+        return MappingProxyType(self._refusals)
 
     def do(self, asked: Asked) -> Answer:
         """Does it, and tells what came of it. Raises nothing of the guard's: what it refuses is an answer."""
@@ -131,7 +143,7 @@ class Desk:
                     cursor.execute(sql, work.parameters or None)
                     rows = cursor.fetchall() if cursor.description is not None else []
             except Held as held:
-                self._remember(held.review_id, work)
+                self._remember(self._held, held.review_id, work)
                 return self._refusal(asked, held, work, cursor)
             except Refused as refused:
                 return self._refusal(asked, refused, work, cursor)
@@ -144,10 +156,11 @@ class Desk:
             return str(database.sqlite_file), {"isolation_level": None}
         return database.url, {"autocommit": True}
 
-    def _remember(self, review: str, work: Work) -> None:
-        self._held[review] = work
-        while len(self._held) > _REMEMBERED:
-            self._held.popitem(last=False)
+    @staticmethod
+    def _remember(into: OrderedDict[str, V], name: str, value: V) -> None:
+        into[name] = value
+        while len(into) > _REMEMBERED:
+            into.popitem(last=False)
 
     def _release(
         self, asked: Asked, work: Work, cursor: GuardedCursor, rows: list[tuple[Any, ...]], outcome: Outcome | None
@@ -173,6 +186,9 @@ class Desk:
     ) -> Answer:
         held = isinstance(refused, Held)
         decision = self._explained(asked, work, cursor) if work is not None and cursor is not None else None
+        entry = self._name(refused.entry)
+        if entry is not None and not held:
+            self._remember(self._refusals, entry, refused.rules)
         return self._answer(
             asked,
             work=work,
@@ -182,7 +198,8 @@ class Desk:
             detail="" if held else refused.detail or "",
             rules=rules(refused.rules, self.guard.active.messages, asked.lang, decision),
             remedy=tuple(one for one in refused.remedies(asked.lang) if one),
-            entry=self._name(refused.entry),
+            entry=entry,
+            barred=work is not None and cursor is not None and _barred(refused, work, cursor),
             review=refused.review_id if isinstance(refused, Held) else "",
             decision=decision,
         )
@@ -215,9 +232,17 @@ class Desk:
     def replied(self, asked: Asked, request: web.Request, reply: web.Reply, mark: int) -> Answer:
         """What came back from the bank's own application, and what the register says of it since `mark`."""
         problem = reply.document()
-        made = [one for one in self._entries() if one.seq >= mark and one.method == "http" and one.touched]
+        # A refusal within the program has the entry of its statement; what was answered has that of the response.
+        made = [
+            one
+            for one in self._entries()
+            if one.seq >= mark
+            and (one.kind in {"denied", "held"} if problem else one.method == "http" and bool(one.touched))
+        ]
         entry = made[-1] if made else None
-        became = tuple((of.field, of.treatment) for of in entry.touched if of.field and of.treatment) if entry else ()
+        became: tuple[tuple[str, str], ...] = ()
+        if entry and not problem:
+            became = tuple((of.field, of.treatment) for of in entry.touched if of.field and of.treatment)
         ended: Ended = "failed"
         if reply.status < HTTPStatus.BAD_REQUEST:
             whole = all(treatment in {"revealed", "keep"} for _, treatment in became)
@@ -225,14 +250,17 @@ class Desk:
         elif problem:
             ended = "refused"
         spoke = problem.get("rules") or (entry.decision.rules if entry and entry.decision else ())
+        name = self._name(entry.seq) if entry else None
+        if name is not None and ended == "refused":
+            self._remember(self._refusals, name, tuple(spoke))
         return self._answer(
             asked,
             ended=ended,
-            purpose=entry.purpose or "" if entry else "",
+            purpose=ROUTES[asked.do].purpose,
             person=asked.person if ROUTES[asked.do].one else "",
             rules=rules(spoke, self.guard.active.messages, asked.lang),
             remedy=tuple(one for one in problem.get("remedy", ()) if one),
-            entry=self._name(entry.seq) if entry else None,
+            entry=name,
             before=request.text(),
             came=reply.text(),
             became=became,
@@ -336,6 +364,14 @@ def _called(who: Who, asked: Asked) -> str:
     """An actor by name, and by what the guard knows of them."""
     facts = ", ".join((who.actor.id, *who.actor.roles, *((who.actor.unit,) if who.actor.unit else ())))
     return f"{who.name[asked.lang]}（{facts}）" if asked.lang == "zh" else f"{who.name.en} ({facts})"
+
+
+def _barred(refused: Refused, work: Work, cursor: GuardedCursor) -> bool:
+    """Whether the statement ran, and what refused it is that no row of the named person may be seen."""
+    if work.subject is None or cursor.statement is None or cursor.decision is None:
+        return False
+    asked = {rule for condition in cursor.decision.rows.values() for rule in rules_of(condition)}
+    return {*refused.rules} <= asked | {ABSENT.rule}
 
 
 def _day(seconds: int, zone: str) -> str:

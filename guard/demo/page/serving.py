@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import uvicorn
@@ -23,16 +24,18 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     ready: Callable[[str], object] | None = None,
+    refusals: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Serves the page until it is interrupted; port 0 takes a free one. `ready` is told the address.
 
-    Misuse for a host that is not the loopback, since the page acts as anybody, and for a port that is taken.
+    `refusals` as in `application`. Misuse for a host that is not the loopback, since the page acts as anybody, and for
+    a port that is taken.
     """
     if host not in LOOPBACK:
         raise Misuse(f"The demo's page lets its visitor act as anybody: it is served on 127.0.0.1, not on {host}.")
     with listening(host, port) as bound:
         bound_port = bound.getsockname()[1]
-        app = application(guard, bank=bank, port=bound_port)
+        app = application(guard, bank=bank, port=bound_port, refusals=refusals)
         name = f"[{host}]" if ":" in host else host
         if ready is not None:
             ready(f"http://{name}:{bound_port}/")

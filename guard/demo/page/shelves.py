@@ -71,8 +71,8 @@ def _person(guard: Guard, key: str, words: str, lang: Lang) -> str:
     return f"{key} — {words}{WORDS[since][lang] if since else ''}"
 
 
-def register(guard: Guard) -> Shelf:
-    """Reads the register's end and verifies all of it."""
+def register(guard: Guard, refusals: Mapping[str, tuple[str, ...]]) -> Shelf:
+    """Reads the register's end and verifies all of it; `refusals` has the rules that refusals named, by entry."""
     report = guard.register.verify()
     problems = list(report.problems)
     problems += [f"{shard.shard[:6]}: {problem}" for shard in report.shards for problem in shard.problems]
@@ -81,7 +81,7 @@ def register(guard: Guard) -> Shelf:
     except Refused as refused:
         every = []
         problems.append(refused.detail or refused.rules[0])
-    lines = tuple(_line(entry, guard.settings.zone) for entry in reversed(every[-LAST:]))
+    lines = tuple(_line(entry, guard.settings.zone, refusals) for entry in reversed(every[-LAST:]))
     return Shelf(lines, report.size, _root(report), tuple(problems))
 
 
@@ -103,14 +103,15 @@ def _clock(seconds: int, zone: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")[5:19]
 
 
-def _line(entry: Entry, zone: str) -> Line:
+def _line(entry: Entry, zone: str, refusals: Mapping[str, tuple[str, ...]]) -> Line:
+    name = name_of(entry.shard, entry.seq)
     return Line(
-        name=name_of(entry.shard, entry.seq),
+        name=name,
         kind=entry.kind,
         time=_clock(entry.time, zone),
         actor=entry.actor.id or "",
         purpose=entry.purpose or "",
-        rules=entry.decision.rules if entry.decision else (),
+        rules=refusals.get(name) or (entry.decision.rules if entry.decision else ()),
         rows=entry.rows,
         persons=entry.persons.count if entry.persons else 0,
     )

@@ -48,6 +48,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "seen": Words("Shown to the approver", "已向审批人展示"),
         "for": Words("for ", "目的："),
         "about": Words("about ", "涉及"),
+        "public": Words("no personal data", "无个人信息"),
         "no_purpose": Words("no purpose", "无目的"),
         "many": Words("many persons", "多人"),
         "one_person": Words("person {}", "客户 {}"),
@@ -83,6 +84,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "before": Words("As the program wrote it", "程序所写"),
         "after": Words("As the database ran it, abridged", "数据库所执行（节略）"),
         "after_held": Words("As it was counted, not released; abridged", "仅用于计数，未放行（节略）"),
+        "in_database": Words("In the database", "在数据库中"),
+        "barred": Words("It ran and found no permitted row, so it was refused.", "已执行，未找到获准的行，因此拒绝。"),
+        "kept_back": Words("It ran; nothing of it was released or kept.", "已执行，但未放行或保留任何结果。"),
         "not_run": Words("It did not reach the database.", "未到达数据库。"),
         "parameters": Words("Parameters", "参数"),
         "stands_grant": Words(
