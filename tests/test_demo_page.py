@@ -313,8 +313,24 @@ def test_a_consent_without_which_there_is_no_service_says_why_it_is_valid(visito
 
 
 def test_who_said_that_somebody_consented_cannot_use_it(visitor: Visitor) -> None:
-    visitor.press("consent-asserted", person="1006")
+    said = visitor.press("consent-asserted", person="1006")
+    assert "does not count for what they read themselves" in said
+    assert "does not count for" not in visitor.press("consent", person="1001")
     assert ended(visitor.press("read-one", person="1006")) == "refused"
+
+
+def test_what_was_done_about_a_consent_has_its_entry(visitor: Visitor, guard: Guard) -> None:
+    for do in ("consent", "consent-asserted", "consent-lifetime", "withdraw"):
+        text = visitor.press(do, person="1012")
+        newest = list(guard.register.entries())[-1]
+        assert newest.kind == "consent"
+        assert f"Register entry {newest.shard[:6]}/{newest.seq}<" in headline(text), do
+
+
+def test_the_page_says_that_a_route_states_the_purpose(banked: Visitor) -> None:
+    for lang in ("en", "zh"):  # the look is in the other language
+        text = banked.press("look", lang=lang)
+        assert WORDS["web_hint"]["zh" if lang == "en" else "en"] in text
 
 
 def test_what_needs_a_person_or_a_purpose_says_so(visitor: Visitor) -> None:

@@ -74,7 +74,7 @@ PURPOSES: Final[Mapping[str, Words]] = MappingProxyType(
 
 PERSONS: Final[Mapping[str, Words]] = MappingProxyType(
     {
-        "1001": Words("all but the ID number", "已同意，不含身份证号"),
+        "1001": Words("all but ID number", "已同意，不含身份证号"),
         "1002": Words("all, the ID number too", "全部同意，含身份证号"),
         "1003": Words("all, but frozen", "已同意，但记录已冻结"),
         "1004": Words("all; it is Chen's case", "已同意；由陈经办"),
@@ -175,8 +175,8 @@ CONSENTS: Final[Mapping[str, Words]] = MappingProxyType(
     {
         "consent": Words("For a year", "一年期"),
         "consent-lifetime": Words("For life", "终身"),
-        "consent-forced": Words("Or no service", "不同意不服务"),
-        "consent-bundled": Words("Bundled", "捆绑"),
-        "consent-asserted": Words("As actor says", "操作人代述"),
+        "consent-forced": Words("Else no service", "不同意则不服务"),
+        "consent-bundled": Words("Bundled with others", "与其他目的捆绑"),
+        "consent-asserted": Words("On the actor's word", "仅凭操作人陈述"),
     }
 )

@@ -266,6 +266,14 @@ class Desk:
             became=became,
         )
 
+    def _of_consent(self, consent: str | None) -> str | None:
+        """The name of this process's latest entry about that consent, or, for None, about a withdrawal by person."""
+        try:
+            made = [one.seq for one in self._entries() if one.kind == "consent" and one.consent == consent]
+        except Refused:
+            return None  # what was done stands; that the register cannot be read is shown with it
+        return self._name(made[-1]) if made else None
+
     def _name(self, number: int | None) -> str | None:
         """The name of an entry of this process."""
         return None if number is None else name_of(self.guard.register.shard, number)
@@ -287,11 +295,20 @@ class Desk:
             verdict = self.guard.consents.record(record, by=by.actor)
         except Refused as refused:
             answer = self._refusal(asked, refused)
-            return msgspec.structs.replace(answer, who=_called(by, asked), person=asked.person, told="void")
+            return msgspec.structs.replace(
+                answer,
+                who=_called(by, asked),
+                person=asked.person,
+                told="void",
+                entry=self._of_consent(record.consent.id),
+            )
         until = WORDS["until"][asked.lang].format(_day(verdict.valid_until or 0, self.guard.settings.zone))
         needed = WORDS["needed"][asked.lang] if record.consent.refusal_denies_service else ""
+        if said:
+            needed += WORDS["asserted"][asked.lang].format(by.name[asked.lang])
         return self._answer(
             asked,
+            entry=self._of_consent(record.consent.id),
             ended="allowed" if not verdict.reasons else "reduced",
             told="valid",
             by=by,
@@ -307,7 +324,15 @@ class Desk:
             return self.failed(asked, "choose_person")
         ended = self.guard.consents.withdraw_subject(asked.person, asked.purpose or None, by=FORM.actor)
         message = WORDS["ended"][asked.lang].format(ended)
-        return self._answer(asked, ended="allowed", told="withdrawn", by=FORM, person=asked.person, message=message)
+        return self._answer(
+            asked,
+            ended="allowed",
+            told="withdrawn",
+            by=FORM,
+            person=asked.person,
+            message=message,
+            entry=self._of_consent(None),
+        )
 
     # --- Reviews ---
 

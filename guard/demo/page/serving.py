@@ -14,6 +14,7 @@ from guard.demo.page.app import application
 from guard.errors import Misuse
 from guard.facade import Guard
 
+HOST: Final = "127.0.0.1"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -21,7 +22,7 @@ def serve(
     guard: Guard,
     *,
     bank: ASGIApp | None = None,
-    host: str = "127.0.0.1",
+    host: str = HOST,
     port: int = 8000,
     ready: Callable[[str], object] | None = None,
     refusals: Mapping[str, Sequence[str]] = MappingProxyType({}),

@@ -25,7 +25,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         "read": Words("Read", "读取"),
         "consents": Words("Record a consent to this purpose", "记录就该目的的同意"),
-        "withdraw": Words("Withdraw", "撤回"),
+        "withdraw": Words("Withdraw consent", "撤回同意"),
         "sql": Words("Or type SQL", "或手写 SQL"),
         "run": Words("Run", "执行"),
         "run_hint": Words("Ctrl + Enter runs it too.", "按 Ctrl + Enter 亦可执行。"),
@@ -64,6 +64,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         "ended": Words(
             "{} grants ended; the next query no longer sees the person.", "已终止 {} 项授权；下一次查询即不再可见。"
+        ),
+        "asserted": Words(
+            " It rests on the word of {}, and so does not count for what they read themselves.",
+            "其依据仅为“{}”的陈述，故对其本人的读取不生效。",
         ),
         "choose_person": Words("Choose a person first: this is about one.", "请先选定一人：此操作针对一人。"),
         "choose_purpose": Words("Choose the purpose that is consented to.", "请先选定所同意的目的。"),
@@ -116,8 +120,8 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "1001 撤回同意；林再读取全部申请，其中已无此人。",
         ),
         "try_5": Words(
-            "Fang, for marketing, exports the customers: held, until He has approved it.",
-            "方为营销导出客户：须待何批准。",
+            "Fang, for marketing, exports the customers: held, until the data protection officer has approved it.",
+            "方为营销导出客户：须待个人信息保护负责人批准。",
         ),
         "why": Words("Purpose", "目的"),
         "null": Words("not shown", "不提供"),
@@ -137,6 +141,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "what": Words("What", "事项"),
         "persons": Words("Persons", "人数"),
         "web": Words("Ask the web application", "访问网页应用"),
+        "web_hint": Words("The route states the purpose, not the choice above.", "目的由路由声明，不采用上方所选。"),
         "no_bank": Words("The bank's web application is not served here.", "此处未提供银行的网页应用。"),
         "request": Words("The request", "请求"),
         "sent": Words("As it was sent", "所发送"),
