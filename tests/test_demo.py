@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -486,6 +487,17 @@ def test_the_bank_is_served_until_it_is_interrupted(tmp_path: Path) -> None:
             running.send_signal(signal.SIGINT)
         assert running.wait(30) == 0
     assert steps == list(STEPS)
+
+
+def test_a_port_in_use_is_told_before_the_tour(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = str(bound.getsockname()[1])
+        command = [sys.executable, "-m", "guard.cli", "demo", "--port", port, "--folder", "kept"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"Port {port} of 127.0.0.1 cannot be used; name another with --port." in " ".join(done.stderr.split())
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_touches_no_folder_that_holds_something(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def demo(
     from guard.demo import tour  # noqa: PLC0415
 
     with ExitStack() as stack:
+        if not once:
+            _free(port)
         place = _folder(folder, stack)
         made = places.make(place, database)
         settings = settings_for(made.bank, opa, opa_token, unsafe_open_server=unsafe_open_server)
@@ -72,6 +74,13 @@ def _serve(bank: Guard, port: int, refusals: Mapping[str, Sequence[str]]) -> Non
 
     with suppress(KeyboardInterrupt):
         page.serve(bank, bank=web.application(bank), port=port, ready=_ready, refusals=refusals)
+
+
+def _free(port: int) -> None:
+    """Misuse where the port is taken, told before the tour rather than after it."""
+    from guard.demo.page import serving  # noqa: PLC0415 -- the tour alone needs no page
+
+    serving.listening(serving.HOST, port).close()
 
 
 def _ready(address: str) -> None:
