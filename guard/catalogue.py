@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field
 from guard import documents, strict, wire
 from guard.documents import Document, Place
 from guard.model import Item, Role
-from guard.names import meant
+from guard.names import meant, near
 from guard.strict import Finding, FrozenMap, Inconsistent, Name, Strict
 
 SourceName: TypeAlias = Annotated[Name, Field(pattern=r"^[^\s:.]+:\S.*$")]
@@ -164,7 +164,7 @@ class Catalogue(Strict):
     def _relation_findings(self, place: tuple[str, ...], relation: Relation) -> Iterator[Finding]:
         target = self.entry(relation.source)
         if target is None:
-            remedy = meant(relation.source, {*self.sources, *self.public}, "name a source of this catalogue")
+            remedy = _of_relation(relation.source, {*self.sources, *self.public})
             yield Finding((*place, "source"), f"{relation.source} is not in the catalogue", remedy)
             return
         named: list[tuple[tuple[str, ...], str]] = [(("subject",), relation.subject), (("actor",), relation.actor)]
@@ -193,6 +193,14 @@ class Catalogue(Strict):
     def categories(self) -> frozenset[str]:
         """All categories in use."""
         return frozenset(field.category for source in self.sources.values() for field in source.fields.values())
+
+
+def _of_relation(source: str, known: Collection[str]) -> str:
+    """What to write for the source of a relation that is not in the catalogue; the tables of a schema begin alike."""
+    tables = {name.rsplit(".", 1)[-1]: name for name in sorted(known) if " /" not in name}
+    found = near(source.rsplit(".", 1)[-1], tables)
+    declare = "declare it under sources, if it is a table of your database"
+    return declare if found is None else f"did you mean {tables[found]}? If not, {declare}"
 
 
 def _one_case(names: Iterable[str], place: tuple[str, ...] = ("fields",)) -> Iterator[Finding]:

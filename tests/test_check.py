@@ -81,6 +81,12 @@ DOCUMENTS = [
     # catalogue.yaml
     Mistake("catalogue.yaml", "employer: {category: employment}", "employer: {category: job}", "category job"),
     Mistake("catalogue.yaml", "income: {category: income,", "income: {category: incom,", "did you mean income?", "incom,"),
+    Mistake("catalogue.yaml", "employer: {category: employment}", "employer: {category: job}", "guard policy show lists"),
+    Mistake("catalogue.yaml", "employer: {category: employment}", "employer: {category: wealth}", "wealth is a trait of income, tax_amount, deposit"),
+    Mistake("catalogue.yaml", "employer: {category: employment}", "employer: {category: phone}", "phone is the mask of contact: name the category"),
+    Mistake("catalogue.yaml", "  bank:retail.loan:\n", "  bank:loan:\n", "did you mean bank:retail.loan?"),
+    Mistake("catalogue.yaml", "source: bank:retail.loan_case", "source: bank:retail.advisor_list", "in the catalogue — declare it under sources"),
+    Mistake("catalogue.yaml", "source: bank:retail.loan_case", "source: bank:retail.loan_cases", "did you mean bank:retail.loan_case?"),
     Mistake("catalogue.yaml", "{frozen: frozen_flag}", "{frozen: is_frozen}", "is_frozen, which is not among the fields"),
     Mistake("catalogue.yaml", "source: bank:retail.loan_case", "source: bank:retail.cases", "not in the catalogue"),
     Mistake("catalogue.yaml", "actor: officer_id", "actor: officer", "no column officer"),
@@ -391,3 +397,30 @@ def test_a_source_without_the_relation_that_purposes_ask_for_is_a_warning(folder
     path.write_text(text[:start] + text[end:], encoding="utf-8")
     expect(folder, path, line_of(path, "  bank:retail.loan_case:"), "relation assigned_case", "warnings")
     assert not check(folder / "guard.yaml").errors
+
+
+def test_a_misspelt_relation_of_a_route_is_told_too(folder):
+    path = folder / "catalogue.yaml"
+    text = path.read_text(encoding="utf-8")
+    at = text.index("assigned_case:", text.index("  bank:GET /applications/{customer_id}:\n"))
+    path.write_text(text[:at] + "asigned_case:" + text[at + len("assigned_case:") :], encoding="utf-8")
+    where = line_of(path, "  bank:GET /applications/{customer_id}:")
+    expect(folder, path, where, "write assigned_case for asigned_case", "warnings")
+
+
+def test_a_relation_that_a_purpose_asks_for_is_no_misspelt_other(folder):
+    profile = folder / "profile.yaml"
+    profile.write_text(profile.read_text("utf-8").replace(": assigned_case", ": assigned_advisor"), "utf-8")
+    path = folder / "catalogue.yaml"
+    text = path.read_text(encoding="utf-8")
+    at = text.index("assigned_case:", text.index("  bank:retail.loan_case:\n"))
+    path.write_text(text[:at] + "assigned_advisor:" + text[at + len("assigned_case:") :], encoding="utf-8")
+    report = check(folder / "guard.yaml")
+    (said,) = [one for one in report.warnings if one.message.startswith("the purposes") and "loan_case" in one.message]
+    assert "ask for the relation assigned_case, which bank:retail.loan_case does not declare: they" in said.message
+    assert said.remedy == "nothing to do unless they should: then declare it under relations"
+    others = [
+        one for one in report.warnings if "financial_advice asks for the relation assigned_advisor" in one.message
+    ]
+    assert others
+    assert not [one for one in report.warnings if one.remedy.startswith("write ")]

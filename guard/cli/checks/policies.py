@@ -20,6 +20,9 @@ from guard_engine.embedded import Bounds, Embedded
 Floor = Mapping[str, Any]
 """The document at data.guard.floor."""
 
+_TOLD: Final = 6
+"""Categories that one remedy names."""
+
 FORBIDDEN: Final = "CR-02"
 """The rule that forbids some categories to some kinds of institution, whatever the consent."""
 
@@ -101,26 +104,51 @@ def categories(loaded: Loaded, floor: Floor, found: Findings) -> None:
         for field, entry in source.fields.items():
             if entry.category not in known:
                 message = f"no policy knows the category {entry.category}"
-                remedy = meant(entry.category, known, "take one of data.guard.floor.categories")
+                remedy = _category(entry.category, known)
                 place = ("sources", name, "fields", field, "category")
                 found.errors.append(loaded.catalogue_document.problem(place, message, remedy))
 
 
+def _category(word: str, known: Mapping[str, Any]) -> str:
+    """What to write for a word that is no category: it may be a trait or a mask, which several have, or misspelt."""
+    traits = [name for name, entry in known.items() if entry.get(word) is True]
+    if traits:
+        return f"{word} is a trait of {_listed(traits)}: name one of them"
+    masks = [name for name, entry in known.items() if entry.get("mask") == word]
+    if masks:
+        return f"{word} is the mask of {_listed(masks)}: name the category"
+    return meant(word, known, "guard policy show lists the categories")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:_TOLD]) + (", …" if len(words) > _TOLD else "")
+
+
 def relations(loaded: Loaded, floor: Floor, profile: Profile, found: Findings) -> None:
-    """A source without the relation that purposes ask for cannot be reached for any of them by staff."""
-    every = [*floor["purposes"].values(), *(one.model_dump() for one in profile.purposes.values())]
-    asked = {
-        purpose["relation"]
-        for purpose in every
-        if purpose.get("relation") and profile.kind in purpose.get("kinds", (profile.kind,))
-    }
+    """A source without the relation that purposes ask for cannot be reached for any of them by staff.
+
+    A relation that no purpose asks for may be a misspelt one. Of a route nothing more can be said here: who receives
+    its answers stands in the table of routes, and the person's own data take no relation.
+    """
+    every = {**{name: one.model_dump() for name, one in profile.purposes.items()}, **floor["purposes"]}
+    asking: dict[str, list[str]] = {}
+    for name, purpose in sorted(every.items()):
+        if purpose.get("relation") and profile.kind in purpose.get("kinds", (profile.kind,)):
+            asking.setdefault(purpose["relation"], []).append(name)
     for name, source in loaded.catalogue.sources.items():
-        missing = sorted(asked - source.relations.keys())
-        if missing and not _of_the_web(name):
-            message = f"no purpose that asks for the relation {', '.join(missing)} can reach {name}"
-            near = names.near(missing[0], source.relations)
-            declare = f"declare relations: {{{missing[0]}: …}}, if that is meant to be possible"
-            remedy = declare if near is None else f"write {missing[0]} for {near}"
+        idle = source.relations.keys() - asking.keys()
+        for relation in sorted(asking.keys() - source.relations.keys()):
+            near = names.near(relation, idle)
+            if near is None and _of_the_web(name):
+                continue
+            these = ", ".join(asking[relation])
+            one = len(asking[relation]) == 1
+            who, ask, they = (f"purpose {these}", "asks", "it") if one else (f"purposes {these}", "ask", "they")
+            message = (
+                f"the {who} {ask} for the relation {relation}, which {name} does not declare: {they} cannot reach it"
+            )
+            declare = f"nothing to do unless {they} should: then declare it under relations"
+            remedy = declare if near is None else f"write {relation} for {near}"
             found.warnings.append(loaded.catalogue_document.problem(("sources", name), message, remedy))
 
 
@@ -141,7 +169,7 @@ def purposes(loaded: Loaded, floor: Floor, profile: Profile, document: Document,
         for position, category in enumerate(purpose.categories):
             where = (*place, "categories", position)
             if category not in known:
-                remedy = meant(category, known, "take one of data.guard.floor.categories")
+                remedy = _category(category, known)
                 found.errors.append(document.problem(where, f"no policy knows the category {category}", remedy))
             elif bound and known[category].get("forbidden"):
                 message = f"{category} may not be used by a {profile.kind} ({FORBIDDEN}), whatever the consent"

@@ -57,7 +57,10 @@ def _names(loaded: Loaded, found: Findings) -> bool:
     for kind, name in _sources(loaded):
         holder = name.split(":", 1)[0]
         match = _SQL.fullmatch(name)
-        if holder != settings.holder:
+        if match is None and " /" not in name:
+            message = f"{name} is neither a table (holder:schema.table) nor a route (holder:METHOD /path)"
+            remedy = f"did you mean {settings.holder}:{min(schemas)}.{name.split(':', 1)[1]}?"
+        elif holder != settings.holder:
             message = f"{name} is a source of {holder}, and the holder is {settings.holder}"
             remedy = f"begin its name with {settings.holder}:"
         elif match is not None and match["schema"] not in schemas:
