@@ -14,6 +14,7 @@ from guard.effects import Request, Row, Values
 from guard.errors import Refused
 from guard.messages import Messages
 from guard.model import Activity, Actor, Decision, Facts, Item, Reason
+from guard.purposes import Purposes
 from guard.wire import canonical
 
 
@@ -68,7 +69,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One operation that a program attempts. `decision` is filled in once the policies have answered.
 
     `review` is the id of the approval that it quotes, `basis` the legal basis on which it is decided: what the actor
-    claims, else the purpose's own, `roles` those that the purpose is for, None for all. `approvals` are the act's.
+    claims, else the purpose's own, `roles` those that the purpose is for, None for all, `purposes` what is known of all
+    purposes. `approvals` are the act's.
     `leaving` are the persons whose records leave, once that is known: an approval of records is for them alone.
     """
 
@@ -83,6 +85,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     review: str | None = None
     basis: str | None = None
     roles: tuple[str, ...] | None = None
+    purposes: Purposes = {}
     decision: Decision | None = None
     approvals: list[Approval] = []
     leaving: tuple[str, ...] | None = None

@@ -16,6 +16,7 @@ from guard.effects import Append, Decide, Effect
 from guard.errors import Refused
 from guard.messages import not_entitled
 from guard.model import Decision, Reason
+from guard.purposes import without
 from guard.transaction import Transaction
 
 P = ParamSpec("P")
@@ -47,7 +48,12 @@ def decided(attempt: Attempt) -> Generator[Effect, Any, Decision]:
     attempt.decision = decision
     if not decision.allow:
         reasons = decision.reasons or (Reason(rule="GUARD-DECISION-UNDEFINED"),)
-        raise attempt.refused(reasons, not_entitled(attempt.activity.purpose, attempt.actor.roles, attempt.roles))
+        activity = attempt.activity
+        said = (
+            without(activity.purpose, activity.operation, attempt.purposes),
+            not_entitled(activity.purpose, attempt.actor.roles, attempt.roles),
+        )
+        raise attempt.refused(reasons, " ".join(filter(None, said)) or None)
     return decision
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, Self, TypeVar, get_args
 
 from guard import clock, context, jobs, names, purposes
 from guard.config import Settings
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from guard_ledger.ledger import Ledger
     from guard_ledger.review import Reviews
     from guard_register.register import Register
+
+_OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,10 +126,12 @@ class Guard:
 
         `subject` is the person it is about, if it is about one. `review` quotes the approval of an operation that
         was held. Within another context it may only narrow it, unless `separate`. An unknown purpose is refused
-        here, GUARD-PURPOSE.
+        here, GUARD-PURPOSE, and what is no operation is Misuse.
         """
         if not isinstance(actor, Actor):
             raise Misuse("acting(…) takes a guard.Actor; make one from what your authentication knows of the user.")
+        if operation not in _OPERATIONS:
+            raise Misuse(f"{operation!s:.64} is not an operation; use one of {', '.join(_OPERATIONS)}.")
         if purpose is None or purpose not in self.roads.active.purposes:
             open_to = purposes.open_to(self.roads.active.purposes, actor, operation, recipient)
             reasons = (_of_purposes(open_to, purpose),)

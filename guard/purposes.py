@@ -64,6 +64,16 @@ def unknown_in(consent: Consent, purposes: Purposes, categories: Collection[str]
     return " ".join(said) or None
 
 
+def without(purpose: str, operation: str, purposes: Purposes) -> str | None:
+    """That a purpose does not have an operation, and which purposes do; None where it has it, or is not known."""
+    entry = purposes.get(purpose)
+    if entry is None or operation in entry.operations:
+        return None
+    having = sorted(name for name, one in purposes.items() if one.offered and operation in one.operations)
+    others = f" The purposes for {operation}: {', '.join(having)}." if having else ""
+    return f"{purpose} is not for the operation {operation}, but for {', '.join(entry.operations)}.{others}"
+
+
 def _no(word: str, kind: str, known: Collection[str]) -> str:
     near = names.near(word, known)
     return f"{word:.64} is not a {kind}" + (f"; did you mean {near}?" if near else ".")

@@ -247,6 +247,7 @@ class Roads:
             approvals=acting.approvals,
             basis=acting.declared.basis or (None if purpose is None else purpose.basis),
             roles=None if purpose is None else purpose.roles,
+            purposes=release.purposes,
         )
         return attempt, self._services(release)
 
@@ -254,7 +255,7 @@ class Roads:
         """The time of an operation that may begin; else its refusal is registered and raised."""
         try:
             if acting.operation not in OPERATIONS.get(kind, frozenset()):
-                raise Refused.own("GUARD-OPERATION", f"{kind.upper()} is none of {acting.operation}.")
+                raise Refused.own("GUARD-OPERATION", _run_in(kind, acting.operation))
             return self._now()
         except Refused as refused:
             refusal = refused
@@ -274,6 +275,14 @@ class Roads:
             acting.outcomes.append(msgspec.structs.replace(outcome, shard=self._parts.register.shard))
 
         return keep
+
+
+def _run_in(kind: str, operation: str) -> str:
+    """In which operations that may be which this one may not."""
+    fitting = [one for one in get_args(Operation) if one in OPERATIONS.get(kind, ())]
+    acts = " or ".join(f'"{one}"' for one in fitting)
+    work = f"run {'an' if kind[0] in 'iu' else 'a'} {kind.upper()}" if kind in _SQL else f"{kind} records"
+    return f"It is in {operation}: {work} in guard.acting(…, operation={acts})."
 
 
 def _services(parts: Parts, release: Release) -> Services:
@@ -321,6 +330,8 @@ def _unplanned(acting: Acting, refusal: Refused, statement: object) -> Draft:
 
 
 _STORING: Final = frozenset({"collect", "store", "use", "process"})
+
+_SQL: Final = frozenset({"select", "insert", "update", "delete"})
 
 OPERATIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {

@@ -235,8 +235,8 @@ def test_opa_bundles_are_what_a_server_loads(tmp_path: Path, capsys: Output) -> 
 def test_what_policies_know_is_listed_for_this_kind_of_institution(capsys: Output) -> None:
     assert guard("policy", "show", "--example", "bank") == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "aml_duty: for aml_officer or aml_service, on statute" in out
-    assert "financial_advice: for loan_officer, with the relation assigned_case, on consent, of the profile" in out
+    assert "aml_duty: for aml_officer or aml_service, to collect, store, use, process, on statute" in out
+    assert "disclose, with the relation assigned_case, on consent, of the profile" in out
     assert "identity_number: sensitive, mask id18" in out
     assert "credit_reporting" not in out
     assert guard("policy", "show", "--example", "agency", "--json") == 0

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from guard import Actor, Guard, Refused
+from guard import Actor, Guard, Misuse, Refused
 from guard.demo import bank
 from guard.model import Consent, Notice, Recipient
 from guard.names import meant, near, nearest_first
-from guard.purposes import known, open_to, unknown_in
+from guard.purposes import known, open_to, unknown_in, without
 from guard_engine import shipped
 from guard_ledger.consent_record import ConsentRecord
 
@@ -131,6 +131,28 @@ def test_problem_details_say_nothing_twice(guard: Guard) -> None:
         assert not [one for one in problem["remedy"] if one in problem["detail"]]
         assert "PI-02" in problem["detail"]
         assert problem["detail"].endswith("This is the case.")
+
+
+def test_what_is_no_operation_is_told_those_that_there_are(guard: Guard) -> None:
+    for wrong in ("read", "", None, ["use"]):
+        with pytest.raises(Misuse, match="is not an operation; use one of collect, store, use, process"):
+            guard.acting(LIN, purpose="loan_underwriting", operation=wrong)  # type: ignore[arg-type] -- the mistake
+
+
+def test_a_purpose_without_the_operation_is_told_its_own_and_the_purposes_that_have_it(guard: Guard) -> None:
+    with (
+        guard.acting(LIN, purpose="loan_underwriting", subject="1001", operation="delete"),
+        pytest.raises(Refused) as raised,
+        guard.operation(guard.activity("bank:retail.customer")),
+    ):
+        pass
+    assert raised.value.rules == ("PI-02",)
+    assert raised.value.detail == (
+        "loan_underwriting is not for the operation delete, but for collect, store, use, process, provide. "
+        "The purposes for delete: retention."
+    )
+    assert without("loan_underwriting", "use", guard.active.purposes) is None
+    assert without("nothing", "use", guard.active.purposes) is None
 
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "Purpose limitation"), ("zh", "目的限制")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
 import typer
@@ -16,6 +16,7 @@ from guard.cli import show
 from guard.config import Settings
 from guard.demo import examples
 from guard.errors import Misuse
+from guard.model import Operation
 from guard.purposes import Purpose
 from guard_engine import releases
 
@@ -75,6 +76,7 @@ def _data(config: Path | None, example: str | None) -> tuple[Mapping[str, Any], 
 
 def _of_purpose(purpose: Purpose) -> Iterator[str]:
     yield "for " + ("any role" if purpose.roles is None else " or ".join(purpose.roles))
+    yield f"to {', '.join(one for one in get_args(Operation) if one in purpose.operations)}"
     if purpose.relation is not None:
         yield f"with the relation {purpose.relation}"
     yield "on " + " or ".join(purpose.bases)

@@ -363,7 +363,8 @@ def test_a_new_statement_forgets_the_rows_of_the_last(bank: Bank) -> None:
 
 @pytest.mark.parametrize("operation", ["collect", "store"])
 def test_a_select_is_not_collecting_or_storing(bank: Bank, operation: str) -> None:
-    with refused("GUARD-OPERATION"):
+    said = rf'It is in {operation}: run a SELECT in guard\.acting\(…, operation="use" or "process"'
+    with refused(f"GUARD-OPERATION.*{said}"):
         bank.ask(ONE, (1002,), operation=operation)
     assert [entry.kind for entry in bank.entries] == ["denied"]
 

@@ -100,7 +100,9 @@ def test_a_delete_names_its_operation(either: Path, capsys: Output) -> None:
     gone = "DELETE FROM application WHERE customer_id = 1001"
     who = ("--actor", "officer-li", "--role", "records_officer", "--unit", "archive", "--purpose", "retention")
     assert sql(either, gone, *who) == 3
-    assert "GUARD-OPERATION" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "GUARD-OPERATION" in said
+    assert 'run a DELETE in guard.acting(…, operation="delete")' in " ".join(said.split())
     assert sql(either, gone, *who, "--operation", "delete", "--show") == 0
     assert "1 row, " in capsys.readouterr().out
     assert sql(either, gone, *who, "--operation", "remove") == 2
