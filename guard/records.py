@@ -65,7 +65,10 @@ class Records(Protocol):
     def treat(
         self, kept: Sequence[int] | None, shown: Mapping[str, Shown | Sequence[Shown]], masks: Mapping[str, str]
     ) -> Any:
-        """What is released: the records at the positions `kept` (None: all), each field as `shown` says.
+        """What is released: the records at the positions `kept`, each field as `shown` says.
+
+        None is for all, as they came where nothing changes in them: positions, be it all of them, are written anew, so
+        that nothing tells whether there were more.
 
         A field that is not named is dropped. A sequence has one value for each record that is kept. `masks` names
         the mask (`guard.masks`) of each field that is masked anywhere.

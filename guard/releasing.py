@@ -15,15 +15,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
 from guard.attempt import Attempt
-from guard.effects import Append, Effect
+from guard.effects import Append, Decide, Effect
 from guard.enforce import decided, registered
 from guard.missing import ABSENT, hides, missing
-from guard.model import ALWAYS, Outcome, rules_of
+from guard.model import ALWAYS, Decision, Outcome, rules_of
 from guard.obligations import approval, approved, needed
 from guard.records import Plan, Records
 from guard.standing import Standing
 from guard.terms import Shown, Shows, Terms
+from guard.terms import terms as terms_of
 
 Releasing: TypeAlias = Generator[Effect, Any, Any]
 """The road of a release; it returns what is released."""
@@ -52,7 +55,9 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     if need.reasons:
         review = approved(attempt, need, persons) or (yield from approval(attempt, need, len(persons)))
     # Made before the entry, so that records which cannot leave anything out are refused before it says that they left.
-    made = _treated(standing, records, terms, kept)
+    whole = len(kept) == records.count and not terms.reduced and (records.alone or not named)
+    as_came = whole and (yield from _open(attempt, plan))
+    made = _treated(standing, records, terms, None if as_came else kept)
     entry: int = yield Append(attempt.draft("read", subjects=persons or attempt.named, rows=len(kept), review=review))
     outcome(
         Outcome(
@@ -67,22 +72,35 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
     return made
 
 
-def _treated(standing: Standing, records: Records, terms: Terms, kept: Sequence[int]) -> Any:
+def _open(attempt: Attempt, plan: Plan) -> Generator[Effect, Any, bool]:
+    """Whether the policies would leave nothing out of records of this source, whatever they had.
+
+    A field that these do not have might have been left out: then they are written as if one had been, since else the
+    white space of an answer would tell that there was none.
+    """
+    fields = frozenset(plan.entry.fields)
+    if plan.fields == fields:
+        return True
+    every = replace(attempt.activity, items=plan.entry.items(plan.source, fields, "read"))
+    decision: Decision = yield Decide(every, attempt.actor.id)
+    return decision.allow and not terms_of(decision, plan.source, fields).reduced
+
+
+def _treated(standing: Standing, records: Records, terms: Terms, kept: Sequence[int] | None) -> Any:
     """The records at these positions, each of their fields as it may be seen in each of them."""
-    positions = None if len(kept) == records.count else kept
     if terms.alike is not None:
-        return records.treat(positions, terms.alike, terms.masks)
+        return records.treat(kept, terms.alike, terms.masks)
     shown: dict[str, Shown | Sequence[Shown]] = {}
     masks: dict[str, str] = {}
     for one in terms.shows:
         if one.revealed == ALWAYS:
             shown[one.field] = "reveal"
             continue
-        of_kept = _shown(standing, one, kept)
+        of_kept = _shown(standing, one, range(records.count) if kept is None else kept)
         if "mask" in of_kept:
             masks[one.field] = one.mask
         shown[one.field] = of_kept[0] if len(set(of_kept)) == 1 else of_kept
-    return records.treat(positions, shown, masks)
+    return records.treat(kept, shown, masks)
 
 
 def _shown(standing: Standing, one: Shows, kept: Sequence[int]) -> list[Shown]:

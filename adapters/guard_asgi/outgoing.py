@@ -302,6 +302,7 @@ class Answer:
         served, acting = self._served, self._served.acting
         with beside(served.guard, acting, way.operation, way.recipient) as of_answer:
             said: dict[str, Any] = {"text": served.text, "parameters": served.parameters}
+            before = len(of_answer.outcomes)
             if self._size > INLINE:
                 goes: bytes = await run_sync(_released_there, served.guard, of_answer, way.source, make, said)
             else:  # on the event loop, but for what waits
@@ -311,8 +312,8 @@ class Answer:
                 goes = await drive.follow_async(
                     served.guard.roads.release(of_answer, way.source, records, **said), run_sync
                 )
-        outcomes = of_answer.outcomes
-        if outcomes and outcomes[-1].reduced:
+        outcomes = of_answer.outcomes[before:]
+        if any(outcome.reduced for outcome in outcomes):
             self._reduced = True
         if self._came is not None and self._came.count and outcomes and not outcomes[-1].rows:
             await self._say_hidden()
@@ -323,7 +324,8 @@ class Answer:
         start = self._start
         if start is None:
             raise RuntimeError("A body was sent before its answer began.")
-        if came == goes and not self._reduced:
+        # The very object that came, and not one that is equal: that is what `treat` hands on where nothing could hide.
+        if goes is came and not self._reduced:
             await self._out(_plain(start, empty=not came, head=self.method == "HEAD"), self._parts)
             return
         headers = self._silent(start, len(goes))

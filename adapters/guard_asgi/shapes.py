@@ -1,8 +1,8 @@
 """JSON bodies as records of a source: bytes → `guard.records.Records` → bytes.
 
 A `Shape` is compiled once for a source and the place of its records in a body. Reading is strict; what no field
-declares is left out while reading, and counted. What is released is written from what was read, and where
-nothing was left out, dropped or masked it is the very bytes that came.
+declares is left out while reading, and counted. What is released is written from what was read; the very bytes that
+came are handed on where nothing was, or might have been, left out, dropped or masked.
 """
 
 from __future__ import annotations
@@ -200,6 +200,7 @@ class JsonRecords:
         self.alone = type(there) is not list
         """See `Records`."""
         self._whole: Final = written if dropped else original
+        self._written: Final = written
         self._root = root
         self._records = records
         self._single: Final = self.alone and there is not None
@@ -252,7 +253,7 @@ class JsonRecords:
                 carry_out(of_group.change, alike)
                 changes = True
         if everything and not changes:
-            return self._whole
+            return self._whole if kept is None else self._written
         root, self._root = self._root, None  # it was changed: what is asked next is read again
         return _write(self._with(root, records))
 

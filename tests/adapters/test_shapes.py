@@ -86,8 +86,24 @@ def refusal(body: bytes | str, entry: Source = FLAT, **more: Any) -> Refused:
 def test_the_very_bytes_come_out_when_all_is_declared_and_shown(body: str) -> None:
     records = read(body)
     assert records.dropped == 0
-    assert records.treat(None, reveal(records), {}) == body.encode()
-    assert records.treat(range(records.count), reveal(records), {}) == body.encode()
+    assert records.treat(None, reveal(records), {}) is records.original
+    assert records.original == body.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "other"),
+    [
+        (' { "full_name" : "n" ,\t"customer_id" : 7 }', '{"customer_id":7,"full_name":"n"}'),
+        ('[ {"full_name":"n","customer_id":1} ]', '[{"customer_id":1,"full_name":"n"}]'),
+        ("[ ]", "[]"),
+    ],
+)
+def test_records_at_positions_are_written_anew_so_that_nothing_tells_of_others(body: str, other: str) -> None:
+    one, two = read(body), read(other)
+    first, second = (of.treat(range(of.count), reveal(of), {}) for of in (one, two))
+    assert first == second
+    assert first is not one.original
+    assert second is not two.original
 
 
 @pytest.mark.parametrize(
