@@ -27,7 +27,7 @@ from guard.terms import Shown
 class Collected:
     """What was taken in. `records` may be handed on; `entry` is the number of the durable intent.
 
-    What becomes of it is told to `Guard.collected`, once; until then, and for ever if it never is, it reads as done.
+    What becomes of it is told to `Roads.collected`, once; until then, and for ever if it never is, it reads as done.
     """
 
     __slots__ = ("_outcomes", "entry", "records")

@@ -1,7 +1,7 @@
 """guard.yaml and profile.yaml as frozen settings: every limit has a name, a unit and a default.
 
 Paths are taken from the folder of the document that names them. Reading a document opens no database, no
-engine and no key; `guard.check` does.
+engine and no key; `guard check` does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a decision is computed: OPA's Wasm in this process (`embedded`), or an OPA server (`server`).
+"""What computes a decision; `guard_engine` has OPA's Wasm in this process, and an OPA server.
 
 An engine evaluates one entry point of one layer on one document and hands back the JSON value, strictly
 read; what the value means is `guard.wire`'s business, and putting layers together the `decider`'s.

@@ -1,9 +1,9 @@
 """What passes between adapters, policies and the register.
 
 One attempted operation is an `Activity`; the policies answer with a `Decision`; a consent that was
-given is a `Consent` and the policies' answer to it a `Verdict`. Everything here is immutable and
-holds no person: OPA decides by the kind of activity, and what must hold for a person comes back as a
-`Condition` that the database evaluates.
+given is a `Consent` and the policies' answer to it a `Verdict`. Everything here is immutable,
+and what policies see of it holds no person: OPA decides by the kind of activity, and what must hold for a
+person comes back as a `Condition` that the database evaluates. `Facts` and `Actor` name one, and stay in the process.
 
 The forms on the wire (strict JSON) are read and written by `guard.wire`.
 """

@@ -1,7 +1,7 @@
 """What a guard stands on, made from its settings: engine, ledger, register, reviews, and who answers for persons.
 
-Each lies behind a seam of the core and in a package of its own; this module names them and nothing else of the core
-does. `Guard.open` loads it, so that what only plans or only reads documents loads none of them.
+Each lies behind a seam of the core and in a package of its own; but for `guard.testing`, this module alone names them.
+`Guard.open` loads it, so that what only plans or only reads documents loads none of them.
 """
 
 from __future__ import annotations

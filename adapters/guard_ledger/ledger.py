@@ -142,7 +142,7 @@ class Ledger:
     def identity(self) -> str:
         """What a connection must show to lead to the ledger's very database and no copy of it.
 
-        On PostgreSQL the answer to `ledger_postgres.IDENTITY`; on SQLite the `instance` in `guard_meta`, which
+        On PostgreSQL the answer to `guard_ledger.postgres.IDENTITY`; on SQLite the `instance` in `guard_meta`, which
         a copy of the file has too: compare the files as well. Refused GUARD-LEDGER where somebody has put on its
         tables what could change what is kept there.
         """
