@@ -44,7 +44,7 @@ def test_policies_data_and_types_are_in_the_wheel(wheel: Path) -> None:
         "guard/py.typed",
         "guard/messages.json",
         "guard/remedies.json",
-        *(f"{folder.name}/py.typed" for folder in sorted((ROOT / "adapters").iterdir()) if (folder / "__init__.py").exists()),
+        *(f"{path.parent.name}/py.typed" for path in sorted((ROOT / "adapters").glob("*/__init__.py"))),
         "guard/policies/floor/data.json",
         "guard/demo/bank/guard.yaml",
         "guard/demo/bank/data/german_credit.csv",
