@@ -117,6 +117,31 @@ def test_a_case_a_colleague_and_no_purpose(opened: Open) -> None:
     expect(page.locator("#result .rules")).to_contain_text("GUARD-PURPOSE")
 
 
+CUT = """() => {
+  const select = document.getElementById("person");
+  const style = getComputedStyle(select);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = style.font;
+  const arrow = 24;
+  const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrow;
+  return [...select.options].map((one) => one.text).filter((text) => pen.measureText(text).width > room);
+}"""
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_no_person_is_cut_off_whatever_they_did_since(opened: Open, locale: str) -> None:
+    page = opened(locale=locale)
+    assert page.evaluate(CUT) == []
+    for person in ("1012", "1004"):
+        choose(page, person=person)
+        press(page, "consent-asserted")
+        ended(page, "reduced")
+        expect(page.locator("#person option:checked")).to_contain_text(
+            "· new consent" if locale == "en-US" else "· 新同意"
+        )
+        assert page.evaluate(CUT) == []
+
+
 def test_withdrawing_is_seen_at_once(opened: Open) -> None:
     page = opened()
     rows = page.locator("#result .scroll tbody")
@@ -125,7 +150,7 @@ def test_withdrawing_is_seen_at_once(opened: Open) -> None:
     choose(page, person="1002")
     press(page, "withdraw")
     ended(page, "allowed")
-    expect(page.locator("#person option:checked")).to_contain_text("withdrew since")
+    expect(page.locator("#person option:checked")).to_contain_text("· withdrew")
     press(page, "read-all")
     expect(rows).to_contain_text("3001")
     expect(rows).not_to_contain_text("3002")

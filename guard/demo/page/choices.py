@@ -75,9 +75,9 @@ PURPOSES: Final[Mapping[str, Words]] = MappingProxyType(
 PERSONS: Final[Mapping[str, Words]] = MappingProxyType(
     {
         "1001": Words("all but ID number", "已同意，不含身份证号"),
-        "1002": Words("all, the ID number too", "全部同意，含身份证号"),
+        "1002": Words("all, ID number too", "全部同意，含身份证号"),
         "1003": Words("all, but frozen", "已同意，但记录已冻结"),
-        "1004": Words("all; it is Chen's case", "已同意；由陈经办"),
+        "1004": Words("all; Chen's case", "已同意；由陈经办"),
         "1005": Words("withdrew", "已撤回同意"),
         "1006": Words("never consented", "从未同意"),
         "1007": Words("for marketing only", "仅同意营销"),
@@ -85,7 +85,7 @@ PERSONS: Final[Mapping[str, Words]] = MappingProxyType(
         "1009": Words("consent expired", "曾同意，已过期"),
         "1010": Words("all; case closed", "已同意；案件已结"),
         "1011": Words("for life: void", "终身同意：无效"),
-        "1012": Words("ticked in advance: void", "预先勾选：无效"),
+        "1012": Words("pre-ticked: void", "预先勾选：无效"),
         NOBODY: Words("Nobody in particular", "不特定"),
     }
 )

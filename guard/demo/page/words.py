@@ -103,8 +103,8 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         "released": Words("What was released", "放行的数据"),
         "more": Words("and {} more rows", "另有 {} 行"),
         "none": Words("no rows", "无数据"),
-        "consented_since": Words(" · consented since", " · 此后已同意"),
-        "withdrew_since": Words(" · withdrew since", " · 此后已撤回"),
+        "consented_since": Words(" · new consent", " · 新同意"),
+        "withdrew_since": Words(" · withdrew", " · 已撤回"),
         "try": Words("For example", "例如"),
         "try_1": Words(
             "Lin, for loan underwriting, reads the application of 1001: allowed, the ID number masked.",
