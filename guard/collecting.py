@@ -76,7 +76,7 @@ def collecting(attempt: Attempt, plan: Plan, records: Records, outcome: Callable
             rules=tuple(dict.fromkeys((*terms.rules, *_stripping(plan, decision)))),
             rows=records.count,
             entry=entry,
-            dropped=records.dropped,
+            undeclared=records.undeclared,
         )
     )
     done = attempt.draft("done", subjects=subjects, rows=records.count, refers_to=entry)

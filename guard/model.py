@@ -435,7 +435,7 @@ class Outcome(_Frozen, frozen=True):
 
     `rows` counts released rows, `entry` is the number of its last register entry within `shard`, the part of the
     register that this process writes. `reduced` says that a named field was dropped or a row may have been left out.
-    `dropped` counts members of records that no field of the catalogue declares: they were never looked at.
+    `undeclared` counts members of records that no field of the catalogue declares: they were never looked at.
     """
 
     operation: Operation
@@ -443,5 +443,5 @@ class Outcome(_Frozen, frozen=True):
     rules: tuple[str, ...]
     rows: int
     entry: int | None
-    dropped: int = 0
+    undeclared: int = 0
     shard: str | None = None

@@ -42,7 +42,7 @@ class Records(Protocol):
         ...
 
     @property
-    def dropped(self) -> int:
+    def undeclared(self) -> int:
         """How many members no field declares: they were left out when the records were read."""
         ...
 
@@ -164,7 +164,7 @@ class DictRecords:
         self._entry: Final = entry
         self._tree: Final = compiled(source, entry)
         self._present: set[str] = set()
-        self._dropped = 0
+        self._undeclared = 0
         for one in self._records:
             if one:
                 self._look(one, self._tree)
@@ -180,9 +180,9 @@ class DictRecords:
         return frozenset(self._present)
 
     @property
-    def dropped(self) -> int:
+    def undeclared(self) -> int:
         """See `Records`."""
-        return self._dropped
+        return self._undeclared
 
     @property
     def alone(self) -> bool:
@@ -219,15 +219,15 @@ class DictRecords:
             if _fits(value, at, self._entry):
                 self._present.add(at.field)
             else:
-                self._dropped += 1
+                self._undeclared += 1
         elif value is None or (isinstance(value, Mapping | list | tuple) and not value):
             self._present.update(at.fields)
         elif not _fits(value, at, self._entry):
-            self._dropped += 1
+            self._undeclared += 1
         else:
             for one, below in _parts(value, at):
                 if below is None:
-                    self._dropped += 1
+                    self._undeclared += 1
                 else:
                     self._look(one, below)
 

@@ -66,7 +66,7 @@ def releasing(attempt: Attempt, plan: Plan, records: Records, outcome: Callable[
             rules=terms.rules,
             rows=len(kept),
             entry=entry,
-            dropped=records.dropped,
+            undeclared=records.undeclared,
         )
     )
     return made

@@ -50,7 +50,7 @@ def test_a_permit_releases_rows_as_they_may_be_seen(banks: Open) -> None:
     assert bank.kinds == ["read"]
     assert (bank.last.statement, bank.last.subjects, bank.last.rows) == ("retail.customer", ("1",), 1)
     assert "frozen" not in rows[0], "a field that the activity does not have"
-    assert (act.outcomes[0].rows, act.outcomes[0].dropped) == (1, 1)
+    assert (act.outcomes[0].rows, act.outcomes[0].undeclared) == (1, 1)
 
 
 def test_records_of_a_route_are_the_objects_that_they_are(banks: Open) -> None:

@@ -165,10 +165,10 @@ def test_a_key_that_is_no_canonical_text_is_refused(key: Any) -> None:
 
 def test_what_is_there_is_present_and_what_nobody_declared_is_counted() -> None:
     assert records(WHOLE).present == set(FIELDS)
-    assert records(WHOLE).dropped == 0
+    assert records(WHOLE).undeclared == 0
     odd = {"id": 1, "extra": {"deep": [1, 2]}, "address": {"zip": 1}, "accounts": [{"x": 1}, 5, {"balance": 1, "y": 2}]}
     assert records(odd).present == {"/id", "/accounts/*/balance"}
-    assert records(odd).dropped == 1 + 1 + 1 + 1 + 1
+    assert records(odd).undeclared == 1 + 1 + 1 + 1 + 1
 
 
 @pytest.mark.parametrize("empty", [None, [], {}])
@@ -188,7 +188,7 @@ def test_a_value_that_is_not_of_the_declared_kind_is_nothing_declared() -> None:
     }
     made = records(odd)
     assert made.present == {"/id"}
-    assert made.dropped == 4
+    assert made.undeclared == 4
     assert made.treat(None, REVEALED, {}) == [{"id": 1, "tags": []}]
 
 
@@ -302,7 +302,7 @@ def test_what_leaves_was_declared_present_and_shown(record: dict[str, Any], show
     made = records(record)
     (out,) = made.treat(None, dict.fromkeys(shown, "reveal"), {})
     again = records(out)
-    assert again.dropped == 0, "only what is declared"
+    assert again.undeclared == 0, "only what is declared"
     there = {field for field in FIELDS if list(pointers.found(out, pointers.steps(field)))}
     assert there <= again.present & made.present & shown
     for field in shown:

@@ -56,7 +56,7 @@ def test_a_release_holds_whom_the_conditions_leave_as_they_may_be_seen(banks: Op
     assert [one["id_number"] for one in made] == ["110***************", "11010119900101123X", "110***************"]
     assert made[0] == {"customer_id": 1, "full_name": "王小明", "id_number": "110***************"}
     (outcome,) = act.outcomes
-    assert (outcome.rows, outcome.reduced, outcome.dropped) == (3, True, 6)
+    assert (outcome.rows, outcome.reduced, outcome.undeclared) == (3, True, 6)
     assert set(outcome.rules) == {"OP-01", "PI-02", "PI-01", "PI-19"}
     draft = bank.guard.registered.require("read")
     assert (draft.subjects, draft.rows, draft.statement) == (("1", "2", "3"), 3, "GET /applications/{customer_id}")
@@ -77,7 +77,7 @@ def test_an_allowed_release_leaves_everything_as_it_is(banks: Open) -> None:
     whole = [application(1, guarantors=[{"id": 7, "name": "x"}]), application(2, guarantors=[], ended_on=None)]
     with bank.acting() as act:
         assert bank.release(act, *whole) == whole
-    assert (act.outcomes[0].reduced, act.outcomes[0].dropped) == (False, 0)
+    assert (act.outcomes[0].reduced, act.outcomes[0].undeclared) == (False, 0)
     assert bank.last.subjects == ("1", "2", "7")
 
 
@@ -450,7 +450,7 @@ def test_a_form_is_stripped_of_what_the_purpose_does_not_need(banks: Open) -> No
         assert bank.kinds == ["intent"]
         assert (bank.last.subjects, bank.last.rows) == (("1",), 1)
         (outcome,) = act.outcomes
-        assert (outcome.reduced, outcome.dropped, outcome.rows, outcome.entry) == (True, 1, 1, taken.entry)
+        assert (outcome.reduced, outcome.undeclared, outcome.rows, outcome.entry) == (True, 1, 1, taken.entry)
         assert outcome.rules == ("OP-01", "PI-01")
         bank.guard.roads.collected(taken, done=True)
         bank.guard.roads.collected(taken, done=False)

@@ -66,7 +66,7 @@ class Nothing:
     """
 
     count: int = 0
-    dropped: int = 0
+    undeclared: int = 0
 
     def __init__(self, present: frozenset[str], *, alone: bool) -> None:
         self.present: Final = present
@@ -292,7 +292,7 @@ class Answer:
             records = self._records(body)
         except Refused:
             return None
-        return records if records.count and not records.dropped else None
+        return records if records.count and not records.undeclared else None
 
     async def _released(self, make: Callable[[], Records | None]) -> bytes:
         """What may go of these records, decided and registered."""

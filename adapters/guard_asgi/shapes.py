@@ -79,10 +79,10 @@ class Shape:
         holds = brackets > len(self.around) + (not single) and self._may_hold(written, found, single=single)
         if holds:
             self._check_kinds(records)
-        dropped = 0
+        undeclared = 0
         if holds or not self._nothing_left_out(body, written):
-            dropped = self._left_out(strict.careful(body, self.limits, brackets=brackets + self.place.depth))
-        return JsonRecords(self, body, written, root, records, there, found.present, dropped)
+            undeclared = self._left_out(strict.careful(body, self.limits, brackets=brackets + self.place.depth))
+        return JsonRecords(self, body, written, root, records, there, found.present, undeclared)
 
     def treatment(self, shown: Mapping[str, Any], masks: Mapping[str, str]) -> Treatment:
         """What becomes of records, one way for each field; compiled once."""
@@ -187,7 +187,7 @@ class JsonRecords:
         records: list[Any],
         there: Any,
         present: frozenset[str],
-        dropped: int,
+        undeclared: int,
     ) -> None:
         self.original: Final = original
         self.shape: Final = shape
@@ -195,11 +195,11 @@ class JsonRecords:
         """See `Records`."""
         self.present = present
         """See `Records`. Where an object or an array is empty or null, that tells of every field below it."""
-        self.dropped = dropped
+        self.undeclared = undeclared
         """See `Records`. A member counts once, whatever is below it; those around the records count too."""
         self.alone = type(there) is not list
         """See `Records`."""
-        self._whole: Final = written if dropped else original
+        self._whole: Final = written if undeclared else original
         self._written: Final = written
         self._root = root
         self._records = records
@@ -208,7 +208,7 @@ class JsonRecords:
     @property
     def strange(self) -> bool:
         """Whether there are records, and nothing in them is where the catalogue declares anything."""
-        if not self.dropped or not self.count:
+        if not self.undeclared or not self.count:
             return False
         records, place = self._fresh(), self.shape.place
         if place.depth == 1 and astuple(records[0]).count(UNSET) < len(place.members):

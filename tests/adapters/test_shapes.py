@@ -85,7 +85,7 @@ def refusal(body: bytes | str, entry: Source = FLAT, **more: Any) -> Refused:
 )
 def test_the_very_bytes_come_out_when_all_is_declared_and_shown(body: str) -> None:
     records = read(body)
-    assert records.dropped == 0
+    assert records.undeclared == 0
     assert records.treat(None, reveal(records), {}) is records.original
     assert records.original == body.encode()
 
@@ -143,14 +143,14 @@ WHOLE = """{
 )
 def test_a_body_that_is_wholly_declared_is_read_once(body: str, entry: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(strict, "careful")
-    assert read(body, entry).dropped == 0
+    assert read(body, entry).undeclared == 0
 
 
 def test_numbers_and_escapes_keep_their_bytes_in_what_is_written_anew() -> None:
     records = read(
         '{"undeclared": 1, "monthly_income" : 1.10, "full_name":"\\u4e2d\\/","customer_id":10000000000000000000001}'
     )
-    assert records.dropped == 1
+    assert records.undeclared == 1
     written = records.treat(None, reveal(records), {})
     assert written == b'{"customer_id":10000000000000000000001,"full_name":"\\u4e2d\\/","monthly_income":1.10}'
 
@@ -164,7 +164,7 @@ def test_what_no_field_declares_is_left_out_and_counted_at_every_depth() -> None
         "extra": {"x": 1},
     }
     records = read(json.dumps(body), NESTED)
-    assert records.dropped == 7
+    assert records.undeclared == 7
     assert json.loads(records.treat(None, reveal(records), {})) == {
         "person": {"id": "p1", "address": {"city": "深圳"}},
         "guarantors": [{"id": "g1"}, {}, None],
@@ -263,7 +263,7 @@ def test_compiled_treatments_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_stands_around_the_records_is_dropped_except_the_way_to_them() -> None:
     body = f'{{"total": 3, "data": {{"next": 2, "items": {THREE}}}}}'
     records = read(body, at="/data/items")
-    assert (records.count, records.dropped) == (3, 2)
+    assert (records.count, records.undeclared) == (3, 2)
     assert (
         records.treat([1], reveal(records), {}) == '{"data":{"items":[{"customer_id":2,"full_name":"钱二"}]}}'.encode()
     )

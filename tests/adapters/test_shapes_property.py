@@ -106,7 +106,7 @@ def test_the_permitted_part_of_a_body_comes_out_and_no_more(body: tuple[str, Any
     assert records.present >= plain.present
 
     around = len(value) + len(value["data"]) - 2 if kind == "around" else 0
-    assert records.dropped == plain.dropped + around
+    assert records.undeclared == plain.undeclared + around
 
     positions = range(records.count)
     kept = data.draw(
@@ -171,7 +171,7 @@ def test_a_body_that_is_shown_whole_comes_out_as_the_very_bytes(body: tuple[str,
     kind, _, raw = body
     records = SHAPES[kind].read(raw)
     out = records.treat(None, dict.fromkeys(records.present, "reveal"), {})
-    assert (out == raw) if not records.dropped else len(out) < len(raw)
+    assert (out == raw) if not records.undeclared else len(out) < len(raw)
 
 
 def _refusal(shape: Shape, body: bytes) -> str:

@@ -70,7 +70,7 @@ def step(bank: Holder) -> Played:
                     "sent": list(FORM),
                     "arrived": arrived,
                     "stripped": stripped,
-                    "uncatalogued": outcome.dropped if outcome else None,
+                    "uncatalogued": outcome.undeclared if outcome else None,
                     "status": answer.status,
                 },
             ),
