@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from guard import drive, effects, messages
 from guard.attempt import Attempt, Limits
+from guard.context import Acting
 from guard.draft import Draft
 from guard.errors import Misuse, Refused
 from guard.model import ALWAYS, Activity, Actor, ActorFacts, Condition, Decision, Declared, Facts, Item, Recipient, Time
@@ -255,3 +257,112 @@ def test_a_task_that_is_cancelled_undoes_its_write() -> None:
 def test_a_read_takes_no_savepoint() -> None:
     with pytest.raises(Misuse, match="nothing of the kind"):
         list(drive.drive(drive.Begun(write_road(), Parts().services), Database()))  # type: ignore[arg-type]  # a write's
+
+
+# --- A context that closed ------------------------------------------------------------------------
+
+
+def taken(begun: drive.Begun[None], database: Database, awaited: bool, closes: Acting | None = None) -> list[Any]:
+    """What leaves a read until it ends or is refused; `closes` ends its context after the first batch."""
+    batches: list[Any] = []
+
+    def kept(batch: list[Any]) -> None:
+        batches.append(batch)
+        if closes is not None and closes.open:
+            closes.close()
+
+    async def walked() -> None:
+        async for batch in drive.drive_async(begun, Awaited(database)):
+            kept(batch)
+
+    def walk() -> None:
+        for batch in drive.drive(begun, database):
+            kept(batch)
+
+    with pytest.raises(Refused, match="GUARD-CONTEXT"):
+        asyncio.run(walked()) if awaited else walk()
+    return batches
+
+
+@both
+def test_a_read_first_taken_after_its_context_closed_executes_nothing(awaited: bool) -> None:
+    database, parts = Database(), Parts()
+    with Acting(object(), Actor(id="officer-lin"), "loan_underwriting") as act:
+        begun = drive.Begun(read_road(), parts.services, act)
+    assert taken(begun, database, awaited) == []
+    assert (database.log, parts.drafts) == ([], [])
+
+
+@both
+def test_no_further_batch_leaves_once_the_context_closed(awaited: bool) -> None:
+    database, parts = Database(), Parts()
+    parts.services = msgspec.structs.replace(parts.services, withdrawn=lambda *_: frozenset())
+    with Acting(object(), Actor(id="officer-lin"), "loan_underwriting") as act:
+        batches = taken(drive.Begun(read_road(), parts.services, act), database, awaited, closes=act)
+    assert batches == [[(1,), (1,)]]
+    assert database.rows == [(1, "p2")], "it was not even fetched"
+
+
+# --- A road of records ----------------------------------------------------------------------------
+
+DECIDED = Decision(id="0", allow=True)
+
+
+def records_road(*asked: effects.Effect) -> Generator[effects.Effect, Any, list[Any]]:
+    """Asks these effects; gives what came of them."""
+    answers = []
+    for effect in asked:
+        answers.append((yield effect))  # noqa: PERF401 -- nothing yields from within a comprehension
+    return answers
+
+
+def test_what_is_remembered_is_used_on_the_loop_and_the_register_awaited() -> None:
+    """Neither costs a thread: only what may block goes through `offload`."""
+    parts, soon, offloaded = Parts(), list[Draft](), list[str]()
+
+    async def append_soon(draft: Draft) -> int:
+        await asyncio.sleep(0)
+        soon.append(draft)
+        return 41
+
+    async def offload(call: Any) -> object:
+        offloaded.append(type(call.args[0]).__name__)
+        return call()
+
+    one = attempt("select")
+    services = msgspec.structs.replace(
+        parts.services,
+        decide=lambda *_: pytest.fail("it was decided before"),
+        known=lambda activity: DECIDED if activity is one.activity else None,
+        soon=append_soon,
+    )
+    draft = one.draft("read")
+    road = records_road(effects.Decide(one.activity, one.actor.id), effects.Append(draft), effects.Mark())
+    assert asyncio.run(drive.follow_async(drive.Begun(road, services), offload)) == [DECIDED, 41, 7]
+    assert (soon, parts.drafts, offloaded) == ([draft], [], ["Mark"])
+
+
+def test_what_is_not_remembered_is_decided_off_the_loop() -> None:
+    parts, offloaded = Parts(), list[str]()
+
+    async def offload(call: Any) -> object:
+        offloaded.append(type(call.args[0]).__name__)
+        return call()
+
+    one = attempt("select")
+    services = msgspec.structs.replace(parts.services, decide=lambda *_: DECIDED)
+    road = records_road(effects.Decide(one.activity, one.actor.id), effects.Append(one.draft("read")))
+    assert asyncio.run(drive.follow_async(drive.Begun(road, services), offload)) == [DECIDED, 0]
+    assert offloaded == ["Decide", "Append"], "nor is there a register that can be awaited"
+
+
+@both
+@pytest.mark.parametrize(
+    "effect",
+    [effects.Execute("SELECT 1", {}), effects.Fetch(1), effects.Savepoint(), effects.Settle(keep=True)],
+    ids=lambda effect: type(effect).__name__,
+)
+def test_a_road_of_records_runs_no_statement(effect: effects.Effect, awaited: bool) -> None:
+    begun = drive.Begun(records_road(effect), Parts().services)
+    with pytest.raises(Misuse, match="without a statement"):
+        asyncio.run(drive.follow_async(begun)) if awaited else drive.follow(begun)

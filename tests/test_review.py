@@ -23,7 +23,7 @@ from guard import Actor, Guard, Held, Misuse, Refused, Settings, drive
 from guard.cli.app import run
 from guard.demo import tour
 from guard.effects import Claim, Request
-from guard.model import ALWAYS, Decision, Item
+from guard.model import ALWAYS, Decision, Declared, Item, Reason
 from guard.transaction import Transaction
 from guard_engine.releases import load
 
@@ -238,6 +238,29 @@ def test_another_statement_or_other_values_are_held_anew(bank: Bank) -> None:
     assert bank.ask(review)
 
 
+def test_what_was_declared_otherwise_is_held_anew(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who approves a release on the law's order approves none on a contract."""
+    obligations = bank.guard.decide([_activity(bank)])[0].obligations
+    made = Decision(id="0", allow=True, rows={_Write.writes: ALWAYS}, obligations=obligations)
+    monkeypatch.setattr(type(bank.guard.active.decider), "decide", lambda *_, **__: (made,))
+
+    def write(basis: Any, review: str | None = None) -> None:
+        one, declared = _Write(), Declared(basis=basis, evidence="sha256:" + "0" * 64)
+        with bank.guard.acting(LIN, purpose=PURPOSE, review=review, declared=declared) as act:
+            args: Any = (act, one, "UPDATE …", ("x",), lambda _: one, Transaction())
+            drive.carry_out(bank.guard.roads.write(*args), one)
+
+    with pytest.raises(Held) as first:
+        write("law")
+    review = first.value.review_id
+    bank.guard.reviews.approve(review, DPO)
+    with pytest.raises(Held) as other:
+        write("contract", review)
+    assert other.value.review_id != review
+    assert bank.guard.reviews.get(review).status == "approved"
+    write("law", review)
+
+
 def test_somebody_else_cannot_use_it(bank: Bank) -> None:
     review = bank.approved()
     with closing(sqlite3.connect(bank.folder / "bank.db")) as raw, raw:
@@ -271,6 +294,21 @@ def test_a_policy_that_changed_after_the_approval_holds_anew(bank: Bank) -> None
     changed = load(bank.guard.settings)
     bank.guard.activate(msgspec.structs.replace(changed, digests={**same.digests, "floor": "sha256:other"}))
     assert bank.held(review) != review
+
+
+def test_the_next_statement_is_decided_by_the_release_that_was_activated(bank: Bank) -> None:
+    one = "SELECT customer_id FROM customer WHERE customer_id = ?"
+    assert bank.ask(sql=one, of=(1001,))
+
+    def denies(*_: object, **__: object) -> tuple[Decision, ...]:
+        return (Decision(id="0", allow=False, reasons=(Reason(rule="PI-02"),)),)
+
+    stricter = load(bank.guard.settings)
+    stricter.decider.decide = denies  # type: ignore[method-assign]  # as if its rules said so
+    bank.guard.activate(stricter)
+    with pytest.raises(Refused) as caught:
+        bank.ask(sql=one, of=(1001,))
+    assert caught.value.rules == ("PI-02",)
 
 
 def test_a_release_with_another_catalogue_or_other_consent_rules_takes_another_guard(bank: Bank) -> None:
