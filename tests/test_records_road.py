@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -182,6 +183,29 @@ def test_an_operation_is_decided_by_the_release_that_it_began_with(
     monkeypatch.undo()
     assert made[0]["full_name"] == application(1)["full_name"]
     assert bank.last.digests == first.digests
+
+
+def test_records_are_not_released_in_an_act_of_another_guard(banks: Open) -> None:
+    """Two guards in one process share nothing: an open act of one opens nothing at the other."""
+    bank, other = banks(policy()), banks(policy())
+    with other.acting() as act:
+        assert refused(bank.release, act, application(1)).rules == ("GUARD-CONTEXT",)
+        assert len(other.release(act, application(1))) == 1
+    assert bank.kinds == ["denied"]
+    assert len(act.outcomes) == 1
+
+
+def test_what_could_not_begin_is_registered_without_the_loop_waiting(
+    banks: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = banks(policy())
+    monkeypatch.setattr(bank.guard.register, "append", lambda _: pytest.fail("the event loop waited for the disk"))
+    refusal = Refused.own("GUARD-OPERATION")
+    with bank.acting() as act:
+        made = asyncio.run(bank.guard.roads.refuse_async(act, refusal, "DELETE /applications/1"))
+    assert made is refusal
+    assert refusal.entry is not None
+    assert (bank.kinds, bank.last.sealed) == (["denied"], "DELETE /applications/1")
 
 
 def test_no_records_and_nobody_named_is_an_empty_read(banks: Open) -> None:
