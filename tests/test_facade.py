@@ -111,3 +111,17 @@ def test_a_closed_guard_holds_no_connection_to_its_ledger(settings: Settings, mo
         monkeypatch.setattr(part, "close", kept)
     guard.close()
     assert closed == ["Store", "PersonKeys"]
+
+
+def test_a_closed_guard_answers_nothing_of_its_ledger(settings: Settings) -> None:
+    """An engine of SQLAlchemy opens anew when it is asked again."""
+    guard = Guard.open(settings)
+    guard.close()
+    for asked in (
+        lambda: guard.consents.list("1"),
+        guard.reviews.list,
+        lambda: guard.consents.persons.keys(["1"]),
+        guard.roads.mark,
+    ):
+        with pytest.raises(Refused, match="It is closed"):
+            asked()

@@ -99,6 +99,7 @@ class Store:
         self._backend = _backend(address)
         self._wait = wait
         self._writing = threading.Lock()
+        self._closed = False
         engine = self._backend.connect(address, wait)
         schema = self._backend.schema
         self._engine = engine if schema is None else engine.execution_options(schema_translate_map={None: schema})
@@ -173,6 +174,8 @@ class Store:
 
     def _scrubbed(self, work: Callable[[], V], *, tries: int) -> V:
         """Nothing of what the database says passes on: it may quote what it was given."""
+        if self._closed:
+            raise Refused.own("GUARD-LEDGER", "It is closed.")
         problem = _UNUSABLE
         for _ in range(tries):
             try:
@@ -217,7 +220,8 @@ class Store:
         self._engine.dispose(close=False)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections. What is asked afterwards is refused."""
+        self._closed = True
         self._engine.dispose()
 
 
